@@ -1,0 +1,81 @@
+"""Executors: who runs trials. Jobs go in, events come out; an executor never touches the store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from tuneworth.spec import FileTask, TrialResult, TrialSpec
+
+__all__ = ["Died", "Event", "Executor", "Failed", "Finished", "Job", "Progress"]
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that a worker needs to run one trial; pickles small."""
+
+    trial: TrialSpec
+    model_source: str
+    """Where the model is found here: a local directory, or a hub name."""
+    task: FileTask | None
+    """The declaration of a task in the user's files; None for a registered task."""
+    data_dir: Path | None
+    files: Path
+    """Where deltas, checkpoints and tokens are kept."""
+    study: str
+    device: str = "auto"
+    checkpoint_seconds: float = 30.0
+    keep_delta: bool = True
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Training goes on: `share` of the budget used, in [0, 1]; `rate` in examples a training second."""
+
+    key: str
+    share: float
+    rate: float
+
+
+@dataclass(frozen=True)
+class Finished:
+    key: str
+    result: TrialResult
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The trial itself failed: running it again would fail again, so its reason is its result."""
+
+    key: str
+    error: str
+
+
+@dataclass(frozen=True)
+class Died:
+    """The worker is gone: the trial may well succeed when it is run again."""
+
+    key: str
+    reason: str
+
+
+Event = Progress | Finished | Failed | Died
+
+
+class Executor(Protocol):
+    slots: int
+    """How many jobs it runs at once."""
+
+    def submit(self, job: Job) -> None:
+        """Start a job, or hold it until `poll` runs it. At most `slots` may be in flight."""
+        ...
+
+    def poll(self, timeout: float) -> Iterator[Event]:
+        """Events as they happen; ends when none came for `timeout` seconds, or when a slot became free."""
+        ...
+
+    def close(self) -> None:
+        """Stop workers at once; jobs in flight are lost."""
+        ...

@@ -1,0 +1,89 @@
+"""Methods: how a model is tuned. One file a family; a new file in this folder is found by itself.
+
+Other packages add methods through the entry-point group `tuneworth.methods`. Method files must not import torch
+when they are imported: `tuneworth methods` and every user mistake answer within a second.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from functools import cache
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from tuneworth.errors import SpecError, did_you_mean
+from tuneworth.spec import Recipe
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel
+
+__all__ = ["Method", "Options", "all_methods", "get_method", "method_options"]
+
+
+class Options(BaseModel):
+    """A method's options; a method without any uses this class itself."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+@runtime_checkable
+class Method(Protocol):
+    """One verb, `apply`. The engine freezes the model before it and makes the task head trainable after it."""
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    """One line for `tuneworth methods`."""
+    source: ClassVar[str]
+    """The paper, and where the default recipe comes from."""
+    recipe: ClassVar[Recipe]
+    Options: ClassVar[type[Options]]
+
+    def apply(self, model: PreTrainedModel, options: Any, generator: torch.Generator) -> None:
+        """Change `model` in place: add what is to be added, set `requires_grad` on what is to be trained.
+
+        `model` arrives with every parameter frozen. Randomness comes from `generator` alone. The outputs must stay
+        what they were. Raises ModelError where the model's architecture offers no place for the method.
+        """
+        ...
+
+
+@cache
+def all_methods() -> dict[str, Method]:
+    """Every registered method by name, in alphabetical order."""
+    found: dict[str, Method] = {}
+    for module in pkgutil.iter_modules(__path__):
+        if not module.name.startswith("_"):
+            for value in vars(importlib.import_module(f"{__name__}.{module.name}")).values():
+                if isinstance(value, type) and value.__module__.endswith(f".{module.name}") and hasattr(value, "apply"):
+                    if hasattr(value, "name"):
+                        found[value.name] = value()
+    for entry in entry_points(group="tuneworth.methods"):
+        method: Method = entry.load()()
+        found[method.name] = method
+    return dict(sorted(found.items()))
+
+
+def get_method(name: str) -> Method:
+    """The method of that name. Raises SpecError, with the nearest name."""
+    methods = all_methods()
+    if name not in methods:
+        raise SpecError(f"unknown method {name!r}", did_you_mean(name, methods))
+    return methods[name]
+
+
+def method_options(method: Method, options: dict[str, Any]) -> Options:
+    """`options` validated and filled in with the method's defaults. Raises SpecError, with the nearest key."""
+    try:
+        return method.Options.model_validate(options)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            raise SpecError(f"method {method.name!r} has no option {key!r}",
+                            did_you_mean(key, method.Options.model_fields)) from None  # fmt: skip
+        raise SpecError(f"method {method.name!r}: option {key} = {first['input']!r}: {first['msg'].lower()}",
+                        f"`tuneworth methods` shows the options of {method.name}") from None  # fmt: skip

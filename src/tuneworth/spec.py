@@ -1,0 +1,326 @@
+"""What a study asks and what a trial answers: frozen values, validated once, when they are made.
+
+Names (methods, tasks, models) are checked against their registries by `plan`; everything that can be said
+without a registry is said here. Light on purpose: `tuneworth --help` and every mistake answer within a second.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from tuneworth.errors import SpecError, did_you_mean
+
+ENGINE = 1
+"""Part of every trial key. Raise it when a change of the engine changes numbers: old results then stay apart."""
+
+Precision = Literal["auto", "bf16", "fp32"]
+Kind = Literal["classification", "regression"]
+State = Literal["pending", "running", "done", "failed"]
+Unit = Literal["epochs", "steps", "seconds", "flops"]
+
+_SUFFIX: dict[str, tuple[Unit, float]] = {
+    "epoch": ("epochs", 1), "epochs": ("epochs", 1), "step": ("steps", 1), "steps": ("steps", 1),
+    "s": ("seconds", 1), "m": ("seconds", 60), "h": ("seconds", 3600), "flops": ("flops", 1),
+}  # fmt: skip
+
+
+class Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Budget(Frozen):
+    """What a trial may spend on training. Written `3epochs`, `500steps`, `60s` (also `2m`, `1h`), `2e14flops`."""
+
+    amount: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    unit: Unit
+
+    @classmethod
+    def parse(cls, text: str) -> Budget:
+        match = re.fullmatch(r"\s*([0-9.]+(?:e[+-]?[0-9]+)?)\s*([a-z]+)\s*", str(text).lower())
+        remedy = "write it like 3epochs, 500steps, 60s or 2e14flops"
+        if match is None or match[2] not in _SUFFIX:
+            raise SpecError(f"cannot read the budget {text!r}", remedy)
+        unit, factor = _SUFFIX[match[2]]
+        try:
+            amount = float(match[1]) * factor
+        except ValueError:
+            raise SpecError(f"cannot read the budget {text!r}", remedy) from None
+        if not 0 < amount < float("inf"):
+            raise SpecError(f"budget {text!r} is not more than nothing", remedy)
+        if unit == "steps" and amount != int(amount):
+            raise SpecError(f"budget {text!r} is not a whole number of steps", "write it like 500steps")
+        return cls(amount=amount, unit=unit)
+
+    def __str__(self) -> str:
+        number = f"{self.amount:.12g}".replace("e+", "e")
+        return number + ("s" if self.unit == "seconds" else self.unit)
+
+    @property
+    def timed(self) -> bool:
+        """Measured in seconds, so the trial must have the machine to itself."""
+        return self.unit == "seconds"
+
+
+class Recipe(Frozen):
+    """A method's training hyper-parameters. `warmup` is a share of the budget; `gradient_clip` a global 2-norm."""
+
+    learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    batch_size: Annotated[int, Field(ge=1)] = 32
+    schedule: Literal["linear", "cosine", "constant"] = "linear"
+    warmup: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.01
+    gradient_clip: Annotated[float, Field(gt=0)] = 1.0
+
+
+class FileTask(Frozen):
+    """A task in the user's own files: `[task.NAME]` in a study file, or the flags of `tuneworth compare`."""
+
+    train: Path
+    test: Path | None = None
+    text: str
+    text_pair: str | None = None
+    label: str
+    kind: Kind | None = None
+    metric: str | None = None
+    test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    split_seed: int = 0
+
+
+class MethodVariant(Frozen):
+    """`[method.NAME]`: a registered method (`kind`, by default NAME itself) with options of the user's own."""
+
+    kind: str
+    options: Mapping[str, Any] = {}
+
+
+def _distinct(values: list[Any], what: str) -> list[Any]:
+    if not values:
+        raise SpecError(f"{what} is empty", f"name at least one in {what}")
+    for value in values:
+        if values.count(value) > 1:
+            raise SpecError(f"{what} names {value!s} twice", "name it once")
+    return values
+
+
+class StudySpec(Frozen):
+    """A named grid: models x methods x tasks x fractions x budgets x seeds."""
+
+    name: str
+    models: tuple[str, ...] = ("minilm",)
+    methods: tuple[str, ...] = ("head", "full", "bitfit", "houlsby")
+    tasks: tuple[str, ...]
+    fractions: tuple[float, ...] = (1.0,)
+    budgets: tuple[Budget, ...] = (Budget(amount=3, unit="epochs"),)
+    seeds: tuple[int, ...] = (0, 1, 2)
+    recipe: Mapping[str, Mapping[str, Any]] = {}
+    method: Mapping[str, MethodVariant] = {}
+    task: Mapping[str, FileTask] = {}
+    max_length: Annotated[int, Field(ge=8)] = 128
+    evaluations: Annotated[int, Field(ge=1)] = 5
+    precision: Precision = "auto"
+    deltas: Literal["best", "all", "none"] = "best"
+
+    @field_validator("name")
+    @classmethod
+    def _name(cls, name: str) -> str:
+        if not re.fullmatch(r"[\w.+-]{1,100}", name) or name.startswith(("-", ".")):
+            raise SpecError(f"a study cannot be named {name!r}", "use letters, digits, '_', '-', '.' (at most 100)")
+        return name
+
+    @field_validator("models", "methods", "tasks", mode="after")
+    @classmethod
+    def _names(cls, value: tuple[str, ...], info: Any) -> tuple[str, ...]:
+        return tuple(_distinct(list(value), info.field_name))
+
+    @field_validator("fractions", mode="after")
+    @classmethod
+    def _fractions(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        for fraction in value:
+            if not 0 < fraction <= 1:
+                raise SpecError(f"fraction {fraction:g} is outside (0, 1]", "0.1 means 10% of the training split")
+        return tuple(_distinct(list(value), "fractions"))
+
+    @field_validator("budgets", mode="before")
+    @classmethod
+    def _budgets(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            value = [value]
+        if isinstance(value, (list, tuple)):
+            return _distinct([v if isinstance(v, (Budget, dict)) else Budget.parse(v) for v in value], "budgets")
+        return value
+
+    @field_validator("seeds", mode="before")
+    @classmethod
+    def _seeds(cls, value: Any) -> Any:
+        if isinstance(value, int) and not isinstance(value, bool):
+            if value < 1:
+                raise SpecError(f"seeds = {value}: no trial would run", "3 or more let the report say something")
+            return tuple(range(value))
+        if isinstance(value, (list, tuple)):
+            for seed in value:
+                if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**31:
+                    raise SpecError(f"seed {seed!r} is not a whole number from 0 to 2147483647", "seeds = 5, or a list")
+            return _distinct(list(value), "seeds")
+        return value
+
+    @field_validator("method", mode="before")
+    @classmethod
+    def _variants(cls, value: Any) -> Any:
+        if not isinstance(value, Mapping):
+            return value
+        return {name: _variant(name, table) for name, table in value.items()}
+
+    @model_validator(mode="after")
+    def _tables_are_used(self) -> StudySpec:
+        for table, names, key in (
+            (self.recipe, self.methods, "recipe"), (self.method, self.methods, "method"), (self.task, self.tasks, "task"),
+        ):  # fmt: skip
+            for name in table:
+                if name not in names:
+                    raise SpecError(f"[{key}.{name}] is for a {key if key != 'recipe' else 'method'} that the study "
+                                    f"does not run: {name!r}", did_you_mean(name, names))  # fmt: skip
+        return self
+
+    @classmethod
+    def parse(cls, data: Mapping[str, Any], source: str = "the study") -> StudySpec:
+        """Validate plain data (a TOML document, say). Raises SpecError with problem, value and remedy."""
+        try:
+            return cls.model_validate(data)
+        except ValidationError as error:
+            raise _readable(error, source) from None
+
+    @classmethod
+    def from_toml(cls, path: str | Path) -> StudySpec:
+        """Read a study file. Paths in it are relative to the file. Raises SpecError."""
+        import tomllib
+
+        path = Path(path)
+        try:
+            data = tomllib.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            near = did_you_mean(path.name, [p.name for p in path.parent.glob("*.toml")] if path.parent.is_dir() else [])
+            raise SpecError(f"there is no study file {str(path)!r}", near) from None
+        except OSError as error:
+            raise SpecError(f"cannot read {str(path)!r}: {error.strerror}", "give the path of a TOML file") from None
+        except UnicodeDecodeError:
+            raise SpecError(f"{str(path)!r} is not UTF-8 text", "save the study file as UTF-8") from None
+        except tomllib.TOMLDecodeError as error:
+            raise SpecError(f"{str(path)!r} is not TOML: {error}", "see docs/first-study.md for an example") from None
+        for table in data.get("task", {}).values() if isinstance(data.get("task"), dict) else ():
+            for key in ("train", "test"):
+                if isinstance(table, dict) and isinstance(table.get(key), str):
+                    table[key] = str(path.parent / Path(table[key]).expanduser())
+        return cls.parse(data, str(path))
+
+    def dumps(self) -> str:
+        """Canonical JSON; `StudySpec.loads` reads it back."""
+        return self.model_dump_json(exclude_defaults=False)
+
+    @classmethod
+    def loads(cls, text: str) -> StudySpec:
+        return cls.model_validate_json(text)
+
+
+def _variant(name: str, table: Any) -> Any:
+    """`[method.NAME]` holds `kind` beside the options; a stored spec holds them apart already."""
+    if not isinstance(table, Mapping) or set(table) == {"kind", "options"}:
+        return table
+    return {"kind": table.get("kind", name), "options": {k: v for k, v in table.items() if k != "kind"}}
+
+
+def _readable(error: ValidationError, source: str) -> SpecError:
+    """The first of pydantic's complaints, in our form."""
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        parent: type[BaseModel] = FileTask if first["loc"][0] == "task" else StudySpec
+        return SpecError(f"{source} has an unknown key {where!r}", did_you_mean(str(first["loc"][-1]), parent.model_fields))
+    if first["type"] == "missing":
+        return SpecError(f"{source} lacks {where!r}", "add it; docs/first-study.md shows a whole study file")
+    return SpecError(f"{source}: {where} = {first['input']!r}: {first['msg'].lower()}", "correct it and run again")
+
+
+class TrialSpec(Frozen):
+    """One cell at one seed, with every default filled in: all that decides its numbers, and nothing else."""
+
+    model: str
+    model_fingerprint: str
+    method: str
+    kind: str
+    options: Mapping[str, Any]
+    recipe: Recipe
+    task: str
+    task_fingerprint: str
+    fraction: float
+    budget: Budget
+    seed: int
+    max_length: int
+    evaluations: int
+    precision: Precision
+    engine: int = ENGINE
+
+    @cached_property
+    def key(self) -> str:
+        """16 hex digits over what decides the numbers; names (of model, method, task) are labels and stay out."""
+        content = self.model_dump(mode="json", exclude={"model", "method", "task"})
+        text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @property
+    def cell(self) -> tuple[str, str, str, float, str]:
+        """What a report compares within: everything but seed and recipe."""
+        return self.model, self.method, self.task, self.fraction, str(self.budget)
+
+
+class CurvePoint(Frozen):
+    """One intermediate evaluation. `score` is the primary metric on the validation split, in points."""
+
+    step: int
+    seconds: float
+    examples: int
+    loss: float
+    score: float
+
+
+class TrialResult(Frozen):
+    """What one trial measured. Scores are in points (100 x the metric), seconds are wall-clock."""
+
+    metric: str
+    score: float
+    metrics: Mapping[str, float]
+    validation_score: float
+    baseline_score: float
+    curve: tuple[CurvePoint, ...]
+    train_seconds: float
+    eval_seconds: float
+    setup_seconds: float
+    steps: int
+    examples_seen: int
+    train_flops: float
+    trainable_parameters: int
+    total_parameters: int
+    peak_memory_bytes: int
+    delta_bytes: int
+    delta_path: str | None
+    micro_batch: int
+    notes: tuple[str, ...] = ()
+    environment: Mapping[str, Any]
+
+
+class TrialRecord(Frozen):
+    """A trial as a store keeps it."""
+
+    study: str
+    trial: TrialSpec
+    state: State = "pending"
+    attempt: int = 0
+    result: TrialResult | None = None
+    error: str | None = None

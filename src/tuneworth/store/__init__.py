@@ -1,0 +1,118 @@
+"""Stores: where studies live. `open_store(url)` gives one; every Store passes the suite in tests/contracts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from tuneworth.spec import StudySpec, TrialRecord, TrialResult, TrialSpec
+
+__all__ = ["Counts", "Store", "files_dir", "open_store"]
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Trials of a study by state."""
+
+    pending: int = 0
+    running: int = 0
+    done: int = 0
+    failed: int = 0
+
+    @property
+    def total(self) -> int:
+        return self.pending + self.running + self.done + self.failed
+
+
+class Store(Protocol):
+    """A ledger of studies and trials. Every method is one transaction: it happened whole, or not at all."""
+
+    def put_study(self, spec: StudySpec, trials: Iterable[TrialSpec]) -> int:
+        """Make or update a study and add its trials in order; known keys stay untouched. Returns how many were new.
+
+        Trials of earlier plans that the new spec no longer asks for are kept, but are no longer part of the study's
+        plan: `claim`, `records` and `counts` leave them out until a later spec asks for them again.
+        """
+        ...
+
+    def get_study(self, name: str) -> StudySpec:
+        """Raises StoreError, with the nearest name, for an unknown study."""
+        ...
+
+    def study_names(self) -> list[str]:
+        """In the order in which they were made."""
+        ...
+
+    def claim(self, study: str, owner: str, lease_seconds: float, keys: Iterable[str] | None = None) -> TrialRecord | None:
+        """Take the first pending trial (of `keys`, where given), or one whose lease ran out, in plan order.
+
+        Its state becomes `running`, its attempt goes up by one, its lease lasts `lease_seconds` from now. No two callers
+        ever hold one trial. None: nothing can be taken now.
+        """
+        ...
+
+    def renew(self, study: str, keys: Iterable[str], owner: str, lease_seconds: float) -> None:
+        """Prolong the leases that `owner` holds."""
+        ...
+
+    def release(self, study: str, owner: str) -> int:
+        """Return every running trial of `owner` to pending. Returns how many. The attempt number stays."""
+        ...
+
+    def release_one(self, study: str, key: str, owner: str) -> None:
+        """Return one running trial of `owner` to pending."""
+        ...
+
+    def owners(self, study: str) -> list[str]:
+        """Who holds running trials of the study."""
+        ...
+
+    def finish(self, study: str, key: str, owner: str, result: TrialResult) -> bool:
+        """Record a result. False, and nothing recorded, where `owner` no longer holds the trial."""
+        ...
+
+    def fail(self, study: str, key: str, owner: str, error: str) -> bool:
+        """Record why a trial failed. False, and nothing recorded, where `owner` no longer holds the trial."""
+        ...
+
+    def forget_delta(self, study: str, key: str) -> None:
+        """Set delta_path of a finished trial to None: its delta was removed from disk."""
+        ...
+
+    def retry_failed(self, study: str) -> int:
+        """Return failed trials of the study's plan to pending. Returns how many."""
+        ...
+
+    def records(self, study: str) -> list[TrialRecord]:
+        """Every trial of the study's plan, in plan order."""
+        ...
+
+    def counts(self, study: str) -> Counts:
+        """How many trials are in which state; cheap."""
+        ...
+
+    def close(self) -> None: ...
+
+
+def open_store(url: str, create: bool = True) -> Store:
+    """Open the store at `url`: a path or `sqlite:///path`, `postgresql://...`, or `memory:`.
+
+    Raises StoreError where it is no store, is locked, was made by a newer version, or is absent and not `create`.
+    """
+    if url == "memory:":
+        from tuneworth.store.memory import MemoryStore
+
+        return MemoryStore()
+    from tuneworth.store.sql import SqlStore
+
+    return SqlStore(url, create=create)
+
+
+def files_dir(url: str) -> Path:
+    """Where deltas, checkpoints and tokens of the store at `url` live: `x.db` -> `x.files`; else ./tuneworth.files."""
+    path = url.removeprefix("sqlite:///")
+    if "://" in path or path == "memory:":
+        return Path("tuneworth.files")
+    return Path(path).with_suffix(".files")

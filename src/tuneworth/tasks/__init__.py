@@ -1,0 +1,89 @@
+"""Tasks: a data set, its columns, its kind and its metrics. One file a family; a new file is found by itself."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import pkgutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tuneworth.errors import SpecError, did_you_mean
+from tuneworth.spec import FileTask, Kind
+
+__all__ = ["Examples", "Task", "TaskData", "all_tasks", "fingerprint", "get_task"]
+
+
+@dataclass(frozen=True)
+class Examples:
+    """n examples. `labels`: shape (n,), int64 class numbers or float64 targets. `pairs`: second texts, or None."""
+
+    texts: Sequence[str]
+    pairs: Sequence[str] | None
+    labels: NDArray[Any]
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+
+@dataclass(frozen=True)
+class TaskData:
+    """`test` decides nothing: it is scored once, after training. `label_names[i]` names class i (None: regression)."""
+
+    train: Examples
+    test: Examples
+    label_names: tuple[str, ...] | None
+
+
+class Task(Protocol):
+    """`metrics[0]` is the primary one, the score. `load` reads and checks the data and raises DataError."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def summary(self) -> str: ...
+    @property
+    def kind(self) -> Kind: ...
+    @property
+    def metrics(self) -> tuple[str, ...]: ...
+    def load(self, data_dir: Path | None) -> TaskData: ...
+
+
+@cache
+def all_tasks() -> dict[str, Task]:
+    """Every registered task by name: each module of this folder lists its own in `TASKS`."""
+    found: dict[str, Task] = {}
+    for module in pkgutil.iter_modules(__path__):
+        for task in getattr(importlib.import_module(f"{__name__}.{module.name}"), "TASKS", ()):
+            found[task.name] = task
+    return dict(sorted(found.items()))
+
+
+def get_task(name: str, declared: Mapping[str, FileTask]) -> Task:
+    """A task declared in the study (`[task.NAME]`), else a registered one. Raises SpecError, with the nearest name."""
+    if name in declared:
+        from tuneworth.tasks.files import from_files
+
+        return from_files(name, declared[name])
+    tasks = all_tasks()
+    if name not in tasks:
+        remedy = did_you_mean(name, [*tasks, *declared])
+        raise SpecError(f"unknown task {name!r}", f"{remedy}; a task in your own files needs a table [task.{name}]")
+    return tasks[name]
+
+
+def fingerprint(task: Task, data: TaskData) -> str:
+    """16 hex digits over the content: examples in order, labels, kind and metrics; never names or paths."""
+    digest = hashlib.sha256(repr((task.kind, task.metrics, data.label_names)).encode())
+    for part in (data.train, data.test):
+        digest.update(f"|{len(part)}|{part.pairs is not None}|".encode())
+        for text in [*part.texts, *(part.pairs or ())]:
+            digest.update(text.encode("utf-8", "surrogatepass") + b"\0")
+        digest.update(np.ascontiguousarray(part.labels).tobytes())
+    return digest.hexdigest()[:16]
