@@ -33,7 +33,7 @@ _SUFFIX: dict[str, tuple[Unit, float]] = {
 
 
 class Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
 
 
 class Budget(Frozen):

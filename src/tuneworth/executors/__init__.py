@@ -3,65 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
-from tuneworth.spec import FileTask, TrialResult, TrialSpec
+from tuneworth.events import Event, Job
 
-__all__ = ["Died", "Event", "Executor", "Failed", "Finished", "Job", "Progress"]
-
-
-@dataclass(frozen=True)
-class Job:
-    """All that a worker needs to run one trial; pickles small."""
-
-    trial: TrialSpec
-    model_source: str
-    """Where the model is found here: a local directory, or a hub name."""
-    task: FileTask | None
-    """The declaration of a task in the user's files; None for a registered task."""
-    data_dir: Path | None
-    files: Path
-    """Where deltas, checkpoints and tokens are kept."""
-    study: str
-    device: str = "auto"
-    checkpoint_seconds: float = 30.0
-    keep_delta: bool = True
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Training goes on: `share` of the budget used, in [0, 1]; `rate` in examples a training second."""
-
-    key: str
-    share: float
-    rate: float
-
-
-@dataclass(frozen=True)
-class Finished:
-    key: str
-    result: TrialResult
-
-
-@dataclass(frozen=True)
-class Failed:
-    """The trial itself failed: running it again would fail again, so its reason is its result."""
-
-    key: str
-    error: str
-
-
-@dataclass(frozen=True)
-class Died:
-    """The worker is gone: the trial may well succeed when it is run again."""
-
-    key: str
-    reason: str
-
-
-Event = Progress | Finished | Failed | Died
+__all__ = ["Executor", "make_executor"]
 
 
 class Executor(Protocol):
@@ -79,3 +25,14 @@ class Executor(Protocol):
     def close(self) -> None:
         """Stop workers at once; jobs in flight are lost."""
         ...
+
+
+def make_executor(workers: int, threads: int) -> Executor:
+    """This process for one worker, else `workers` local processes of `threads` threads, each on cores of its own."""
+    if workers == 1:
+        from tuneworth.executors.inline import InlineExecutor
+
+        return InlineExecutor(threads)
+    from tuneworth.executors.processes import ProcessExecutor
+
+    return ProcessExecutor(workers, threads)

@@ -1,0 +1,68 @@
+"""What goes to a worker (a Job) and what comes back (Events)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tuneworth.spec import FileTask, TrialResult, TrialSpec
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that a worker needs to run one trial; pickles small."""
+
+    trial: TrialSpec
+    model_source: str
+    """Where the model is found here: a local directory, or a hub name."""
+    task: FileTask | None
+    """The declaration of a task in the user's files; None for a registered task."""
+    data_dir: Path | None
+    files: Path
+    """Where deltas, checkpoints and tokens are kept."""
+    study: str
+    device: str = "auto"
+    checkpoint_seconds: float = 30.0
+    keep_delta: bool = True
+
+    @property
+    def checkpoint_path(self) -> Path:
+        return self.files / "checkpoints" / self.study / f"{self.trial.key}.safetensors"
+
+    @property
+    def delta_path(self) -> Path:
+        return self.files / "deltas" / self.study / self.trial.key
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Training goes on: `share` of the budget used, in [0, 1]; `rate` in examples a training second."""
+
+    key: str
+    share: float
+    rate: float
+
+
+@dataclass(frozen=True)
+class Finished:
+    key: str
+    result: TrialResult
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The trial itself failed: running it again would fail again, so its reason is its result."""
+
+    key: str
+    error: str
+
+
+@dataclass(frozen=True)
+class Died:
+    """The worker is gone: the trial may well succeed when it is run again."""
+
+    key: str
+    reason: str
+
+
+Event = Progress | Finished | Failed | Died

@@ -1,0 +1,32 @@
+"""Trials in this process, one at a time: the simplest executor, and the one to debug in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tuneworth.events import Event, Job
+
+
+class InlineExecutor:
+    slots = 1
+
+    def __init__(self, threads: int | None = None) -> None:
+        self._threads = threads
+        self._job: Job | None = None
+
+    def submit(self, job: Job) -> None:
+        self._job = job
+
+    def poll(self, timeout: float) -> Iterator[Event]:  # noqa: ARG002 - events come as fast as the trial makes them
+        import torch
+
+        from tuneworth.trial import run_trial
+
+        if self._threads:
+            torch.set_num_threads(self._threads)
+        job, self._job = self._job, None
+        if job is not None:
+            yield from run_trial(job)
+
+    def close(self) -> None:
+        self._job = None

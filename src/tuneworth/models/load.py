@@ -1,0 +1,141 @@
+"""From files to a model, its tokenizer and the names of its task head."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tuneworth.errors import ModelError
+from tuneworth.models._files import weights
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from tuneworth.spec import Kind
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A float32 model on the CPU, its tokenizer, and the names of the parameters made new for the task."""
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    head: frozenset[str]
+
+
+def load(source: str, num_labels: int, kind: Kind, generator: torch.Generator, allow_pickle: bool = False) -> Loaded:
+    """The model in the directory `source` with a new task head of `num_labels` outputs, drawn from `generator`.
+
+    The head is every parameter outside the base model, and every parameter that the checkpoint lacks (BERT's pooler,
+    say). Its matrices are drawn from N(0, config.initializer_range), BERT's rule; biases are 0 and norm weights 1.
+    A head that the checkpoint may hold is not used: what a trial starts from depends on its seed alone. The global
+    random state stays as it was. Weights are read once a process; later calls copy them. Raises ModelError.
+    """
+    pristine = _pristine(source, num_labels, kind, allow_pickle)
+    model = copy.deepcopy(pristine.model)
+    _draw_head(model, pristine.head, generator)
+    return Loaded(model, pristine.tokenizer, pristine.head)
+
+
+@lru_cache(maxsize=1)
+def _pristine(source: str, num_labels: int, kind: Kind, allow_pickle: bool) -> Loaded:
+    import torch
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    pickled = any(file.suffix != ".safetensors" for file in weights(Path(source)))
+    if pickled and not allow_pickle:
+        raise ModelError(f"{source!r} has pickled weights only", "trust them with --allow-pickle")
+    try:
+        with torch.random.fork_rng(devices=[]), _quiet():
+            tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False, local_files_only=True)
+            model, report = AutoModelForSequenceClassification.from_pretrained(
+                source,
+                num_labels=num_labels,
+                problem_type="regression" if kind == "regression" else "single_label_classification",
+                dtype=torch.float32,
+                use_safetensors=not pickled,
+                weights_only=True,
+                ignore_mismatched_sizes=True,  # a head of another size is replaced anyway
+                trust_remote_code=False,
+                local_files_only=True,
+                output_loading_info=True,
+            )
+    except pickle.UnpicklingError as error:
+        raise ModelError(f"the pickled weights in {source!r} hold more than tensors", "get safetensors") from error
+    except Exception as error:  # transformers and the readers below it raise many kinds
+        reason = str(error).strip().split("\n")[0] or type(error).__name__
+        problem = f"cannot load the model in {source!r}: {reason}"
+        raise ModelError(problem, "check that its files are whole and belong together") from error
+    _check_base(model, report, source)
+    _pad(model, tokenizer, source)
+    return Loaded(model, tokenizer, _head(model, report))
+
+
+def _head(model: PreTrainedModel, report: dict[str, Any]) -> frozenset[str]:
+    base = f"{model.base_model_prefix}."
+    missing = set(report["missing_keys"])
+    return frozenset(name for name, _ in model.named_parameters() if not name.startswith(base) or name in missing)
+
+
+def _draw_head(model: PreTrainedModel, head: frozenset[str], generator: torch.Generator) -> None:
+    import torch
+
+    std = getattr(model.config, "initializer_range", 0.02)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if name not in head:
+                continue
+            if name.endswith("bias"):
+                parameter.zero_()
+            elif parameter.ndim == 1:
+                parameter.fill_(1.0)
+            else:
+                parameter.normal_(0.0, std, generator=generator)
+
+
+def _check_base(model: PreTrainedModel, report: dict[str, Any], source: str) -> None:
+    """A checkpoint that fits the base model badly would silently train from random numbers."""
+    base = f"{model.base_model_prefix}."
+    names = [name for name, _ in model.named_parameters() if name.startswith(base)]
+    missing = set(report["missing_keys"]).intersection(names)
+    wrong = sorted(key[0] for key in report["mismatched_keys"] if key[0].startswith(base))
+    if wrong or 2 * len(missing) > len(names):
+        problem = f"{wrong[0]} has another shape" if wrong else f"{len(missing)} of {len(names)} parameters are missing"
+        raise ModelError(
+            f"the weights in {source!r} do not belong to its config.json: {problem}", "check the directory"
+        )
+
+
+def _pad(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, source: str) -> None:
+    """Batches need padding; GPT-like tokenizers have no token for it, and their end token serves."""
+    if tokenizer.pad_token is None:
+        if tokenizer.eos_token is None:
+            raise ModelError(
+                f"the tokenizer in {source!r} has neither a pad token nor an end token", "give it a pad token"
+            )
+        tokenizer.pad_token = tokenizer.eos_token
+    if model.config.pad_token_id is None:
+        model.config.pad_token_id = tokenizer.pad_token_id
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """No progress bars, and no advice to train a head that is about to be trained."""
+    from transformers.utils import logging
+
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()

@@ -1,0 +1,84 @@
+"""From a study to its trials, in the order in which they run. Pure: what is outside comes in as arguments."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from tuneworth.errors import SpecError, did_you_mean
+from tuneworth.methods import get_method, method_options
+from tuneworth.spec import MethodVariant, Recipe, StudySpec, TrialSpec
+
+
+def expand(spec: StudySpec, models: Mapping[str, str], tasks: Mapping[str, str]) -> list[TrialSpec]:
+    """Every trial of the study. `models` and `tasks`: name -> content fingerprint.
+
+    Order: seeds outermost, so that an interrupted study has whole seeds for every method rather than every seed of a
+    few; trials with a budget in seconds last, since each needs the machine to itself. Raises SpecError.
+    """
+    methods = {name: _tuning(name, spec) for name in spec.methods}
+    budgets = sorted(spec.budgets, key=lambda budget: budget.timed)
+    trials = [
+        TrialSpec(
+            model=model, model_fingerprint=models[model], method=name, kind=methods[name][0], options=methods[name][1],
+            recipe=recipe, task=task, task_fingerprint=tasks[task], fraction=fraction, budget=budget, seed=seed,
+            max_length=spec.max_length, evaluations=spec.evaluations, precision=spec.precision,
+        )
+        for timed in (False, True)
+        for seed in spec.seeds
+        for budget in budgets
+        if budget.timed == timed
+        for model, task, fraction, name in itertools.product(spec.models, spec.tasks, spec.fractions, spec.methods)
+        for recipe in methods[name][2]
+    ]  # fmt: skip
+    _refuse_twins(trials)
+    return trials
+
+
+def check(spec: StudySpec) -> None:
+    """Raises SpecError for an unknown method, option or recipe key, or a value that cannot be."""
+    for name in spec.methods:
+        _tuning(name, spec)
+
+
+def _tuning(name: str, spec: StudySpec) -> tuple[str, dict[str, Any], list[Recipe]]:
+    """(registered method, its options filled in, the recipes to try) of one of the study's methods."""
+    variant = spec.method.get(name, MethodVariant(kind=name))
+    method = get_method(variant.kind)
+    options = method_options(method, dict(variant.options)).model_dump(mode="json")
+    return variant.kind, options, sweep(method.recipe, spec.recipe.get(name, {}), name)
+
+
+def sweep(default: Recipe, changes: Mapping[str, Any], name: str) -> list[Recipe]:
+    """The recipes that `[recipe.NAME]` asks for: every combination of its lists. Raises SpecError."""
+    for key in changes:
+        if key not in Recipe.model_fields:
+            raise SpecError(f"[recipe.{name}] has an unknown key {key!r}", did_you_mean(key, Recipe.model_fields))
+    choices = [value if isinstance(value, (list, tuple)) else [value] for value in changes.values()]
+    for key, choice in zip(changes, choices, strict=True):
+        if not choice:
+            raise SpecError(f"[recipe.{name}] {key} is an empty list", "give one value, or several to try")
+    recipes = []
+    for values in itertools.product(*choices):
+        try:
+            recipe = Recipe.model_validate({**default.model_dump(), **dict(zip(changes, values, strict=True))})
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise SpecError(f"[recipe.{name}] {first['loc'][0]} = {first['input']!r}: {first['msg'].lower()}",
+                            f"the default is {getattr(default, str(first['loc'][0]))!r}") from None  # fmt: skip
+        if recipe not in recipes:
+            recipes.append(recipe)
+    return recipes
+
+
+def _refuse_twins(trials: list[TrialSpec]) -> None:
+    """Two names for one thing (a task, a model, a method and its variant) would compare it with itself."""
+    seen: dict[str, TrialSpec] = {}
+    for trial in trials:
+        twin = seen.setdefault(trial.key, trial)
+        if twin is not trial:
+            names = next((a, b) for a, b in ((twin.model, trial.model), (twin.task, trial.task), (twin.method, trial.method)) if a != b)
+            raise SpecError(f"{names[0]!r} and {names[1]!r} are the same thing under two names", "name it once")

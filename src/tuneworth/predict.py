@@ -1,0 +1,59 @@
+"""Predictions for a file: what `tuneworth predict` does."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from tuneworth.deltas.files import read_info
+from tuneworth.errors import DataError
+from tuneworth.tasks.files import read_texts
+
+CHUNK = 512
+_DELIMITERS = {".csv": ",", ".tsv": "\t"}
+
+
+def predict_file(
+    delta: Path, source: Path, target: Path, text: str | None, text_pair: str | None, model: str | None, device: str
+) -> int:
+    """Label every row of `source` and write `target` whole or not at all. Returns the number of rows. Raises UserError."""
+    info = read_info(delta)
+    columns = [text or next(iter(info.columns), None), text_pair or (info.columns[1] if len(info.columns) > 1 else None)]
+    if columns[0] is None or (info.pairs and columns[1] is None):
+        raise DataError(f"which column holds the {'texts' if columns[0] is None else 'second texts'}?",
+                        "name them with --text" + (" and --text-pair" if info.pairs else ""))  # fmt: skip
+    if target.suffix not in (*_DELIMITERS, ".jsonl"):
+        raise DataError(f"cannot write {target.suffix or 'a file without a suffix'!r}", "end --output in .csv, .tsv or .jsonl")
+    if not target.absolute().parent.is_dir():
+        raise DataError(f"there is no directory {str(target.parent)!r}", "make it first")
+    texts, pairs = read_texts(source, columns[0], columns[1] if info.pairs else None)
+
+    from rich.progress import track
+
+    from tuneworth.deltas.load import Predictor
+
+    predictor = Predictor(delta, model, device)
+    rows: list[dict[str, Any]] = []
+    for start in track(range(0, len(texts), CHUNK), "predicting", transient=True):
+        part = slice(start, start + CHUNK)
+        for offset, answer in enumerate(predictor.predict(texts[part], pairs[part] if pairs else None)):
+            given = {columns[0]: texts[start + offset], **({str(columns[1]): pairs[start + offset]} if pairs else {})}
+            rows.append({**given, **answer})
+    _write(target, rows)
+    return len(rows)
+
+
+def _write(target: Path, rows: list[dict[str, Any]]) -> None:
+    scratch = target.with_name(f".{target.name}.{os.getpid()}")
+    with scratch.open("w", encoding="utf-8", newline="") as file:
+        if target.suffix == ".jsonl":
+            file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        else:
+            names = [name for name in rows[0] if name != "probabilities"]
+            writer = csv.DictWriter(file, names, delimiter=_DELIMITERS[target.suffix], extrasaction="ignore")
+            writer.writeheader()
+            writer.writerows(rows)
+    os.replace(scratch, target)

@@ -1,0 +1,49 @@
+"""Everything that can be wrong is found here, before any training: names, data, fractions, models, device, disk."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from tuneworth import models, plan
+from tuneworth.errors import StoreError
+from tuneworth.spec import StudySpec, TrialSpec
+from tuneworth.tasks import fingerprint, get_task
+from tuneworth.tasks.splits import take
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A study that can run: its trials in order, and where its models are found on this machine."""
+
+    trials: list[TrialSpec]
+    model_sources: dict[str, str]
+
+
+def prepare(spec: StudySpec, data_dir: Path | None, files: Path, allow_pickle: bool = False) -> Prepared:
+    """Raises SpecError, DataError, ModelError or StoreError: the first mistake, with its remedy."""
+    tasks = {name: get_task(name, spec.task) for name in spec.tasks}
+    plan.check(spec)  # the cheap mistakes first: methods, options, recipes
+    refs = {name: models.resolve(name, allow_pickle) for name in spec.models}
+    prints = {}
+    for name, task in tasks.items():
+        data = task.load(data_dir)
+        prints[name] = fingerprint(task, data)
+        for seed in spec.seeds:
+            take(data.train.labels, task.kind, min(spec.fractions), seed)
+    trials = plan.expand(spec, {name: ref.fingerprint for name, ref in refs.items()}, prints)
+    _need_space(files, [ref.source for ref in refs.values()])
+    return Prepared(trials, {name: ref.source for name, ref in refs.items()})
+
+
+def _need_space(files: Path, sources: list[str]) -> None:
+    """Room for a checkpoint of full fine-tuning (weights and two moments) and the delta after it, of the largest model."""
+    weights = [sum(f.stat().st_size for f in Path(s).glob("*.safetensors")) for s in sources if Path(s).is_dir()]
+    there = files.absolute()
+    while not there.exists():
+        there = there.parent
+    need, free = 4 * max(weights, default=0), shutil.disk_usage(there).free
+    if free < need:
+        raise StoreError(f"no space left: {str(there)!r} has {free / 1e9:.1f} GB free, a trial may need {need / 1e9:.1f} GB",
+                         "free some space, or give another place with --store")  # fmt: skip

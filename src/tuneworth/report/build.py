@@ -1,0 +1,132 @@
+"""From rows to one Report value; pure."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from tuneworth.report import words
+from tuneworth.report.cells import finished, group_trials
+from tuneworth.report.headline import FEW, best_small, featured, sentence
+from tuneworth.report.toml import to_toml
+from tuneworth.report.value import EnvironmentFact, Failure, Group, Progress, Report
+from tuneworth.results import Row
+from tuneworth.spec import StudySpec
+
+__all__ = ["build"]
+
+
+def build(table: Sequence[Row], spec: StudySpec) -> Report:
+    """Everything that report, results and summary show, from `results.rows` and the study. No input is changed."""
+    reference = _reference(spec)
+    groups = group_trials(table, reference)
+    shown = featured(groups)
+    done = [row for row in table if finished(row)]
+    progress = Progress(len(table), len(done), sum(row["state"] == "failed" for row in table))
+    environment = _environment(done)
+    return Report(
+        study=spec.name,
+        asked=_asked(spec),
+        key_numbers=_key_numbers(progress, groups, shown, reference, done),
+        headline=tuple(sentence(group, reference, len(spec.models)) for group in shown)
+        or ("No trial of this study has a result yet.",),
+        cautions=_cautions(progress, groups, environment),
+        progress=progress,
+        reference=reference,
+        methods=spec.methods,
+        groups=groups,
+        featured=shown,
+        failures=tuple(
+            Failure(_trial(row), row["attempt"], row["error"] or "no reason was recorded")
+            for row in table if row["state"] == "failed"
+        ),
+        notes=tuple(Counter(note for row in done for note in row["notes"] or ()).most_common()),
+        environment=environment,
+        study_file=to_toml(spec),
+        trials=tuple(row for row in done if row["selected"]),
+    )  # fmt: skip
+
+
+def _reference(spec: StudySpec) -> str | None:
+    """The method called full, else the first one of that kind."""
+    kinds = {name: spec.method[name].kind if name in spec.method else name for name in spec.methods}
+    return "full" if kinds.get("full") == "full" else next((n for n, kind in kinds.items() if kind == "full"), None)
+
+
+def _asked(spec: StudySpec) -> tuple[tuple[str, str], ...]:
+    return (
+        (_label("Model", spec.models), words.listed(list(spec.models))),
+        (_label("Method", spec.methods), words.listed(list(spec.methods))),
+        (_label("Task", spec.tasks), words.listed(list(spec.tasks))),
+        ("Training data", words.listed([words.fraction(value) for value in spec.fractions])),
+        (_label("Budget", spec.budgets), words.listed([str(budget) for budget in spec.budgets])),
+        (_label("Seed", spec.seeds), words.listed([str(seed) for seed in spec.seeds])),
+    )
+
+
+def _label(noun: str, values: Sequence[Any]) -> str:
+    return noun if len(values) == 1 else f"{noun}s"
+
+
+def _key_numbers(
+    progress: Progress, groups: Sequence[Group], shown: Sequence[Group], reference: str | None, done: Sequence[Row]
+) -> tuple[tuple[str, str, str], ...]:
+    rest = []
+    if progress.failed:
+        rest.append(f"{progress.failed:,} failed")
+    if progress.missing:
+        rest.append(f"{progress.missing:,} to run")
+    numbers = [("Trials finished", f"{progress.done:,} of {progress.total:,}", ", ".join(rest) or "none failed")]
+    counts = sorted({len(cell.scores) for group in groups for cell in group.cells})
+    if counts:
+        few = "too few for a ranking" if counts[0] < FEW else "paired: same data, same order"
+        seeds = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+        numbers.append(("Seeds a cell", seeds, few))
+    spent = sum(row["train_seconds"] or 0 for row in done)
+    beside = sum((row["eval_seconds"] or 0) + (row["setup_seconds"] or 0) for row in done)
+    numbers.append(("Training time", words.seconds(spent), f"and {words.seconds(beside)} for evaluation and set-up"))
+    small = [cell for group in shown if (cell := best_small(group, reference)) and cell.delta_bytes is not None]
+    if small:
+        least = min(small, key=lambda cell: cell.delta_bytes or 0)
+        numbers.append(("Smallest headline delta", words.size(least.delta_bytes), f"{least.method}, saved per task"))
+    return tuple(numbers)
+
+
+def _cautions(progress: Progress, groups: Sequence[Group], environment: Sequence[EnvironmentFact]) -> tuple[str, ...]:
+    found = []
+    if progress.missing:
+        found.append(f"The study is unfinished: {words.several(progress.missing, 'trial')} of {progress.total:,} "
+                     f"{'is' if progress.missing == 1 else 'are'} still to run.")  # fmt: skip
+        if any(cell.recipes_tried > 1 for group in groups for cell in group.cells):
+            found.append("Recipes are swept, so the chosen ones may change until every trial has run.")
+    if progress.failed:
+        found.append(f"{words.several(progress.failed, 'trial')} failed; each is kept with its reason, and counted.")
+    counts = [len(cell.scores) for group in groups for cell in group.cells if cell.scores]
+    if counts and min(counts) < FEW:
+        cells = sum(1 for number in counts if number < FEW)
+        found.append(f"Fewer than {FEW} seeds in {cells} of {words.several(len(counts), 'cell')} with results: "
+                     "chance can turn their order, so read no ranking from them.")  # fmt: skip
+    unlike = [fact.key for fact in environment if len(fact.values) > 1]
+    if unlike:
+        found.append(f"Trials ran in unlike environments ({words.listed(unlike)} differ), which moves times, and may "
+                     "move scores; comparisons that mix them are marked.")  # fmt: skip
+    return tuple(found)
+
+
+def _environment(done: Sequence[Row]) -> tuple[EnvironmentFact, ...]:
+    keys = dict.fromkeys(key for row in done for key in row["environment"] or ())
+    counts = {key: Counter(_words((row["environment"] or {}).get(key)) for row in done) for key in keys}
+    return tuple(EnvironmentFact(key, tuple(count.most_common())) for key, count in counts.items())
+
+
+def _words(value: Any) -> str:
+    if value is None:
+        return "not recorded"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _trial(row: Row) -> str:
+    place = f"{row['task']}, {words.fraction(row['fraction'])}, {row['budget']}, seed {row['seed']}"
+    return f"{row['method']} on {place} ({row['model']})"

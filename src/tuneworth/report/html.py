@@ -1,0 +1,148 @@
+"""The report as one self-contained HTML file: no network, light and dark, readable on a phone."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterable
+from functools import cache
+from importlib.resources import files
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from tuneworth.errors import SpecError
+from tuneworth.report import words
+from tuneworth.report.charts import chart_data, charts, panels
+from tuneworth.report.palette import DARK_PAGE, LIGHT_PAGE, colours
+from tuneworth.report.value import Group, Report
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+    from markupsafe import Markup
+
+__all__ = ["render_html", "write_html"]
+
+
+def write_html(report: Report, path: str | Path) -> Path:
+    """Write the report to `path`, whole or not at all. Raises SpecError where that cannot be."""
+    path = Path(path)
+    text = render_html(report)
+    if path.is_dir():
+        raise SpecError(f"{str(path)!r} is a directory", f"name a file, such as {path / 'report.html'}")
+    try:
+        _replace(path, text)
+    except FileNotFoundError:
+        raise SpecError(f"there is no directory {str(path.parent)!r}", "make it, or give another path") from None
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise SpecError(f"cannot write {str(path)!r}: {reason}", "give a path that you may write to") from None
+    return path
+
+
+def render_html(report: Report) -> str:
+    """The page as text."""
+    drawn = charts(report)
+    shown = panels(report)
+    page = {"charts": {chart.name: chart.spec for chart in drawn}, "panels": shown, **chart_data(report)}
+    return (
+        _templates()
+        .get_template("page.html.j2")
+        .render(
+            report=report,
+            charts=drawn,
+            panels=shown,
+            tables=_tables(report.groups),
+            choices=_choices(report),
+            colour=dict(zip(report.methods, colours(report.methods), strict=True)),
+            style=_asset("page.css").replace("LIGHT_PAGE", LIGHT_PAGE).replace("DARK_PAGE", DARK_PAGE),
+            script=_asset("page.js"),
+            library=_library() if drawn else "",
+            page=_script_json(page),
+            study_link="data:text/plain;charset=utf-8," + quote(report.study_file),
+        )
+    )
+
+
+def _replace(path: Path, text: str) -> None:
+    """A temporary file beside the target, then one rename: a reader never sees half a report."""
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", errors="replace") as file:
+            file.write(text)
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(temporary, 0o666 & ~umask)  # mkstemp's 0600 would hide the report from a web server
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+@cache
+def _templates() -> Environment:
+    from jinja2 import Environment, FunctionLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FunctionLoader(_asset), autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
+    )
+    names = ("points", "change", "between", "spread", "share", "fraction", "seconds", "size", "count", "several")
+    environment.filters |= {name: getattr(words, name) for name in names} | {"place": _place}
+    return environment
+
+
+@cache
+def _asset(name: str) -> str:
+    return files("tuneworth.report").joinpath(name).read_text(encoding="utf-8")
+
+
+@cache
+def _library() -> Markup:
+    """Vega, Vega-Lite and Vega-Embed as one script, from vl-convert."""
+    import vl_convert
+    from markupsafe import Markup
+
+    script: str = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
+    return Markup(script.replace("</script", "<\\/script").replace("<!--", "<\\!--"))
+
+
+def _script_json(value: Any) -> Markup:
+    """JSON that cannot end the script element it stands in."""
+    from markupsafe import Markup
+
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return Markup(text.replace("<", "\\u003c"))
+
+
+def _tables(groups: Iterable[Group]) -> list[dict[str, Any]]:
+    """One table a model and task; `low` and `high` span the scores of its seeds and baselines."""
+    tables = []
+    for (model, task), members in groupby(groups, key=lambda group: (group.model, group.task)):
+        parts = list(members)
+        scores = [score for group in parts for cell in group.cells for score in cell.scores.values()]
+        low, high = min(scores, default=0.0), max(scores, default=1.0)
+        metric = next((group.metric for group in parts if group.metric), "Score")
+        tables.append({"model": model, "task": task, "metric": metric, "groups": parts, "low": low, "high": high})
+    return tables
+
+
+def _place(value: float, low: float, high: float) -> float:
+    """Where a score lies on a strip of 112 units with a margin of 4."""
+    return round(4 + 104 * (value - low) / (high - low), 1) if high > low else 56.0
+
+
+def _choices(report: Report) -> list[dict[str, Any]]:
+    """What the reader may choose for all charts: a budget and a fraction, where there is more than one."""
+    if not report.trials:
+        return []
+    first = report.featured[0]
+    budgets = list(dict.fromkeys(row["budget"] for row in report.trials))
+    fractions = sorted({row["fraction"] for row in report.trials})
+    found: list[dict[str, Any]] = [
+        {"name": "budget", "label": "Budget", "now": first.budget, "options": [(b, b) for b in budgets]},
+        {"name": "fraction", "label": "Data", "now": first.fraction,
+         "options": [(f, words.fraction(f)) for f in fractions]},
+    ]  # fmt: skip
+    return [choice for choice in found if len(choice["options"]) > 1]

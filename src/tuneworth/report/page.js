@@ -1,0 +1,86 @@
+// Draws every chart from the one copy of the numbers, follows the page's light or dark, and saves charts as SVG.
+"use strict";
+(() => {
+  const page = JSON.parse(document.getElementById("page").textContent);
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+  const views = new Map();
+  const chosen = {};
+  let drawing = 0;
+
+  const records = ({ fields, values }, panel) =>
+    values.filter((row) => row[0] === panel).map((row) => Object.fromEntries(fields.map((name, i) => [name, row[i]])));
+
+  const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
+  function theme() {
+    const [ink, soft, line] = ["--ink", "--soft", "--line"].map(colour);
+    const font = getComputedStyle(document.body).fontFamily;
+    return {
+      background: colour("--page"), font,
+      view: { stroke: null },
+      axis: { labelColor: soft, titleColor: soft, gridColor: line, domainColor: line, tickColor: line, labelFontSize: 12, titleFontSize: 12, titleFontWeight: 400, titlePadding: 8, labelFont: font, titleFont: font },
+      axisY: { domain: false, ticks: false, tickCount: 5 },
+      legend: { labelColor: ink, labelFontSize: 12, labelLimit: 0, labelFont: font, rowPadding: 4, columnPadding: 14, offset: 10 },
+      title: { color: ink, subtitleColor: soft, anchor: "start", fontSize: 14, subtitleFontSize: 12, fontWeight: 600, offset: 12, font, subtitleFont: font },
+      text: { color: soft, fontSize: 11, font }, rule: { color: soft },
+    };
+  }
+
+  function specification(element) {
+    const number = Number(element.dataset.panel);
+    const panel = page.panels[number];
+    const spec = structuredClone(page.charts[element.dataset.chart]);
+    for (const param of spec.params) {
+      if (param.name in panel) param.value = panel[param.name];
+      if (param.name in chosen) param.value = chosen[param.name];
+    }
+    spec.title = { text: panel.title, subtitle: panel.subtitle };
+    spec.datasets = { ...spec.datasets, trials: records(page.trials, number), curves: records(page.curves, number) };
+    return spec;
+  }
+
+  async function drawAll() {
+    const turn = ++drawing;
+    const config = theme();
+    for (const element of document.querySelectorAll(".chart")) {
+      const spec = specification(element);
+      const many = spec.datasets.trials.length > 2000;
+      const options = { actions: false, config, renderer: many ? "canvas" : "svg", tooltip: { theme: dark.matches ? "dark" : "light" } };
+      views.get(element)?.finalize();
+      const drawn = await vegaEmbed(element, spec, options);
+      views.set(element, drawn);
+      element.dataset.drawn = dark.matches ? "dark" : "light";
+      if (turn !== drawing) return; // the theme changed again meanwhile
+    }
+  }
+
+  async function save(event) {
+    const link = event.currentTarget;
+    const drawn = views.get(link.closest("figure").querySelector(".chart"));
+    if (!link.dataset.fresh) {
+      event.preventDefault();
+      if (!drawn) return;
+      const svg = await drawn.view.toSVG();
+      link.href = URL.createObjectURL(new Blob([svg], { type: "image/svg+xml" }));
+      link.dataset.fresh = "yes";
+      link.click(); // comes back here, and then downloads
+    } else {
+      const old = link.href;
+      delete link.dataset.fresh;
+      setTimeout(() => URL.revokeObjectURL(old), 10000);
+    }
+  }
+
+  for (const select of document.querySelectorAll(".choices select")) {
+    const take = () => { chosen[select.name] = select.name === "fraction" ? Number(select.value) : select.value; };
+    take(); // a reloaded page may remember another choice
+    select.addEventListener("change", () => {
+      take();
+      for (const { view } of views.values())
+        if (view.getState().signals && select.name in view.getState().signals) view.signal(select.name, chosen[select.name]).runAsync();
+    });
+  }
+  for (const link of document.querySelectorAll("a.save")) link.addEventListener("click", save);
+  dark.addEventListener("change", drawAll);
+  drawAll();
+})();

@@ -1,0 +1,87 @@
+"""Numbers in words, the same in terminal and HTML."""
+
+from __future__ import annotations
+
+MINUS = "\N{MINUS SIGN}"
+PLUS_MINUS = "\N{PLUS-MINUS SIGN}"
+NOTHING = "\N{EN DASH}"
+
+
+def points(value: float | None) -> str:
+    """A score: 84.1."""
+    return NOTHING if value is None else _signed_zero_free(value).replace("-", MINUS)
+
+
+def change(value: float) -> str:
+    """A difference of scores, with its sign: +0.4."""
+    text = points(value)
+    return f"+{text}" if value > 0 and text != "0.0" else text
+
+
+def between(interval: tuple[float, float]) -> str:
+    """An interval of differences: -3.0 to -0.8."""
+    return f"{change(interval[0])} to {change(interval[1])}"
+
+
+def spread(mean: float | None, deviation: float | None) -> str:
+    """Mean and standard deviation: 84.1 +- 0.6."""
+    return points(mean) if deviation is None else f"{points(mean)} {PLUS_MINUS} {deviation:.1f}"
+
+
+def share(value: float | None) -> str:
+    """A share in percent, with two digits that say something: 100%, 12%, 0.91%, 0.0042%."""
+    if value is None:
+        return NOTHING
+    percent = 100 * value
+    return f"{percent:.0f}%" if percent >= 9.95 or percent == 0 else f"{percent:.2g}%"
+
+
+def fraction(value: float) -> str:
+    """A fraction of the data, exactly: 30%, 2.5%."""
+    return f"{100 * value:.12g}%"
+
+
+def seconds(value: float | None) -> str:
+    """A time: 0.8 s, 41 s, 3 min 20 s, 2 h 05 min."""
+    if value is None:
+        return NOTHING
+    if value < 9.95:
+        return f"{value:.1f} s"
+    whole = round(value)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    minutes = round(value / 60)
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def size(value: float | None) -> str:
+    """Bytes: 512 B, 0.4 MB, 90 MB. Units of 1000, as disks are sold and files are listed."""
+    if value is None:
+        return NOTHING
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if value >= factor:
+            number = value / factor
+            return f"{number:.1f} {unit}" if number < 99.95 else f"{number:.0f} {unit}"
+    return f"{value:.0f} B"
+
+
+def count(value: float | None) -> str:
+    """A whole number, in groups of three: 102,912."""
+    return NOTHING if value is None else f"{round(value):,}"
+
+
+def several(number: int, noun: str, plural: str | None = None) -> str:
+    """1 seed, 2 seeds."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def listed(names: list[str]) -> str:
+    """a; a and b; a, b and c."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}" if names else "none"
+
+
+def _signed_zero_free(value: float) -> str:
+    text = f"{value:.1f}"
+    return "0.0" if text == "-0.0" else text

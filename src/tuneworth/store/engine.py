@@ -1,0 +1,103 @@
+"""From the user's URL to a database engine whose transactions are safe with several processes."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError
+
+from tuneworth.errors import StoreError
+
+_FORMS = "give --store a path, sqlite:///path, or postgresql://user@host/database"
+
+
+def parse_url(url: str) -> tuple[URL, str]:
+    """The database's URL, and how messages name it (no password). Raises StoreError for what is no store's URL."""
+    scheme, separator, _ = url.partition("://")
+    if not separator or url.startswith("sqlite:///"):
+        path = url.removeprefix("sqlite:///")
+        if path in ("", ":memory:"):
+            raise StoreError(f"the store {url!r} names no file", f"{_FORMS}; memory: keeps nothing")
+        return URL.create("sqlite", database=str(Path(path).expanduser().absolute())), path
+    if scheme.split("+")[0] not in ("postgresql", "postgres"):
+        raise StoreError(f"a store cannot be kept at {scheme}://", _FORMS)
+    try:
+        parsed = make_url(url).set(drivername="postgresql+psycopg")
+    except (ArgumentError, ValueError):
+        # The URL stays out of the message: it may hold a password.
+        raise StoreError(f"the store's URL {scheme}://... cannot be read", _FORMS) from None
+    return parsed, parsed.set(drivername="postgresql").render_as_string(hide_password=True)
+
+
+def check_path(path: Path, where: str, create: bool) -> None:
+    """Say what is wrong with a SQLite store's path more clearly than SQLite does. Raises StoreError."""
+    if path.is_dir():
+        raise StoreError(
+            f"{where} is a directory, not a store", f"give --store a file, such as {path.name}/tuneworth.db"
+        )
+    if not path.exists():
+        if not create:
+            raise no_store(where)
+        if not path.parent.is_dir():
+            raise StoreError(
+                f"there is no directory {str(path.parent)!r} for the store", "make it first, with mkdir -p"
+            )
+
+
+def no_store(where: str) -> StoreError:
+    return StoreError(f"no store at {where}", "run a study first, or give --store")
+
+
+def make_engine(url: URL, where: str, busy_seconds: float) -> Engine:
+    """An engine; transactions with the execution option `write=True` may write. Raises StoreError without a driver."""
+    if url.get_backend_name() == "sqlite":
+        return _sqlite_engine(url, busy_seconds)
+    try:
+        return create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": int(busy_seconds)})
+    except ImportError:
+        raise StoreError(
+            f"the store at {where} needs the PostgreSQL driver", "pip install 'tuneworth[postgres]'"
+        ) from None
+
+
+def _sqlite_engine(url: URL, busy_seconds: float) -> Engine:
+    engine = create_engine(url, connect_args={"timeout": busy_seconds})
+
+    @event.listens_for(engine, "connect")
+    def _connect(connection: sqlite3.Connection, _record: Any) -> None:
+        connection.isolation_level = None  # Python opens no transactions behind our back; `_begin` does
+        # With a write-ahead log, NORMAL survives a killed process but may lose the last commits when the power
+        # fails. FULL keeps those too: a result can be worth hours of training, and costs one fsync.
+        connection.execute("PRAGMA synchronous=FULL")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        # IMMEDIATE takes the write lock before anything is read, so no two processes can pick the same trial.
+        write = connection.get_execution_options().get("write", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+    return engine
+
+
+def use_write_ahead_log(engine: Engine, busy_seconds: float) -> None:
+    """Switch a SQLite file to its write-ahead log, where readers and the writer do not block each other.
+
+    SQLite does not always wait for other connections here, so this tries again for `busy_seconds`.
+    """
+    deadline = time.monotonic() + busy_seconds
+    connection = engine.raw_connection()
+    try:
+        while True:
+            try:
+                connection.cursor().execute("PRAGMA journal_mode=WAL").fetchall()
+                return
+            except sqlite3.OperationalError as error:
+                if not error.sqlite_errorname.startswith("SQLITE_BUSY") or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.02)
+    finally:
+        connection.close()

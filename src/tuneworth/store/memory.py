@@ -1,0 +1,153 @@
+"""A store in memory: the same semantics, nothing kept. For tests, and for runs whose records need not last."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from tuneworth.errors import StoreError, did_you_mean
+from tuneworth.spec import State, StudySpec, TrialRecord, TrialResult, TrialSpec
+from tuneworth.store import Counts
+
+
+@dataclass
+class _Trial:
+    trial: TrialSpec
+    state: State = "pending"
+    attempt: int = 0
+    owner: str | None = None
+    lease_expires: float = 0.0
+    result: TrialResult | None = None
+    error: str | None = None
+
+    def free(self, state: State) -> None:
+        self.state, self.owner = state, None
+
+    def claimable(self) -> bool:
+        return self.state == "pending" or (self.state == "running" and self.lease_expires < time.time())
+
+
+@dataclass
+class _Study:
+    spec: StudySpec
+    trials: dict[str, _Trial] = field(default_factory=dict)
+    plan: list[_Trial] = field(default_factory=list)
+
+
+class MemoryStore:
+    """A Store for one process, whose threads may share it. Raises StoreError for an unknown study."""
+
+    def __init__(self) -> None:
+        self._studies: dict[str, _Study] = {}
+        self._lock = threading.RLock()
+
+    def put_study(self, spec: StudySpec, trials: Iterable[TrialSpec]) -> int:
+        plan = {trial.key: trial for trial in trials}
+        with self._lock:
+            study = self._studies.setdefault(spec.name, _Study(spec))
+            new = plan.keys() - study.trials.keys()
+            study.spec = spec
+            study.trials.update({key: _Trial(trial) for key, trial in plan.items() if key in new})
+            study.plan = [study.trials[key] for key in plan]
+            return len(new)
+
+    def get_study(self, name: str) -> StudySpec:
+        with self._lock:
+            return self._study(name).spec
+
+    def study_names(self) -> list[str]:
+        with self._lock:
+            return list(self._studies)
+
+    def claim(
+        self, study: str, owner: str, lease_seconds: float, keys: Iterable[str] | None = None
+    ) -> TrialRecord | None:
+        wanted = None if keys is None else set(keys)
+        with self._lock:
+            for trial in self._study(study).plan:
+                if trial.claimable() and (wanted is None or trial.trial.key in wanted):
+                    trial.state, trial.owner, trial.attempt = "running", owner, trial.attempt + 1
+                    trial.lease_expires = time.time() + lease_seconds
+                    return _record(study, trial)
+        return None
+
+    def renew(self, study: str, keys: Iterable[str], owner: str, lease_seconds: float) -> None:
+        wanted = set(keys)
+        with self._lock:
+            for trial in self._held(study, owner):
+                if trial.trial.key in wanted:
+                    trial.lease_expires = time.time() + lease_seconds
+
+    def release(self, study: str, owner: str) -> int:
+        with self._lock:
+            held = self._held(study, owner)
+            for trial in held:
+                trial.free("pending")
+            return len(held)
+
+    def release_one(self, study: str, key: str, owner: str) -> None:
+        with self._lock:
+            for trial in self._held(study, owner, key):
+                trial.free("pending")
+
+    def owners(self, study: str) -> list[str]:
+        with self._lock:
+            return sorted({trial.owner for trial in self._study(study).trials.values() if trial.owner is not None})
+
+    def finish(self, study: str, key: str, owner: str, result: TrialResult) -> bool:
+        with self._lock:
+            held = self._held(study, owner, key)
+            for trial in held:
+                trial.result, trial.error = result, None
+                trial.free("done")
+            return bool(held)
+
+    def fail(self, study: str, key: str, owner: str, error: str) -> bool:
+        with self._lock:
+            held = self._held(study, owner, key)
+            for trial in held:
+                trial.error = error
+                trial.free("failed")
+            return bool(held)
+
+    def forget_delta(self, study: str, key: str) -> None:
+        with self._lock:
+            trial = self._study(study).trials.get(key)
+            if trial is not None and trial.result is not None:
+                trial.result = trial.result.model_copy(update={"delta_path": None})
+
+    def retry_failed(self, study: str) -> int:
+        with self._lock:
+            failed = [trial for trial in self._study(study).plan if trial.state == "failed"]
+            for trial in failed:
+                trial.state, trial.error = "pending", None
+            return len(failed)
+
+    def records(self, study: str) -> list[TrialRecord]:
+        with self._lock:
+            return [_record(study, trial) for trial in self._study(study).plan]
+
+    def counts(self, study: str) -> Counts:
+        with self._lock:
+            states = [trial.state for trial in self._study(study).plan]
+        return Counts(**{state: states.count(state) for state in set(states)})
+
+    def close(self) -> None:
+        pass
+
+    def _study(self, name: str) -> _Study:
+        if name not in self._studies:
+            raise StoreError(f"unknown study {name!r}", did_you_mean(name, self._studies))
+        return self._studies[name]
+
+    def _held(self, study: str, owner: str, key: str | None = None) -> list[_Trial]:
+        held = [t for t in self._study(study).trials.values() if t.state == "running" and t.owner == owner]
+        return [trial for trial in held if key in (None, trial.trial.key)]
+
+
+def _record(study: str, trial: _Trial) -> TrialRecord:
+    return TrialRecord(
+        study=study, trial=trial.trial, state=trial.state, attempt=trial.attempt, result=trial.result, error=trial.error
+    )

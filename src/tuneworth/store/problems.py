@@ -1,0 +1,65 @@
+"""What a database complains about, as a StoreError with a remedy. The one place where SQL errors are translated."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from tuneworth.errors import StoreError
+
+_ELSEWHERE = "give --store another path"
+_FREE = "free some space and run the same command again: finished trials are kept"
+
+# The first part of SQLite's error names (SQLITE_BUSY_SNAPSHOT -> BUSY): problem after "<path> ", and remedy.
+_SQLITE = {
+    "BUSY": ("is locked: another program holds it", "close that program, or try again later"),
+    "LOCKED": ("is locked: another program holds it", "close that program, or try again later"),
+    "NOTADB": ("is no database", _ELSEWHERE),
+    "CORRUPT": ("is a damaged database", f"restore a copy, or {_ELSEWHERE}"),
+    "READONLY": ("cannot be written: it or its directory is read-only", f"make both writable, or {_ELSEWHERE}"),
+    "PERM": ("cannot be opened: permission denied", f"make it readable and writable, or {_ELSEWHERE}"),
+    "CANTOPEN": ("cannot be opened", f"make it and its directory readable and writable, or {_ELSEWHERE}"),
+    "FULL": ("cannot be written: no space left", _FREE),
+    "IOERR": ("cannot be read or written", f"check the disk, or {_ELSEWHERE}"),
+}
+# PostgreSQL's SQLSTATE codes.
+_POSTGRES = {
+    "53100": ("cannot be written: no space left", _FREE),
+    "25006": ("cannot be written: it is read-only", "connect to the primary server"),
+    "42501": ("cannot be used: permission denied", "grant the user the right to create and change tables"),
+}
+
+
+@contextmanager
+def store_errors(where: str) -> Iterator[None]:
+    """Raise every database error inside as a StoreError about the store at `where`."""
+    try:
+        yield
+    except (SQLAlchemyError, sqlite3.Error) as error:
+        raise translate(error, where) from error
+
+
+def translate(error: Exception, where: str) -> StoreError:
+    """The StoreError for a database's error."""
+    cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    name = getattr(cause, "sqlite_errorname", "").removeprefix("SQLITE_").split("_")[0]
+    if name == "IOERR" and _disk_is_full(where):
+        name = "FULL"
+    found = _SQLITE.get(name) or _POSTGRES.get(getattr(cause, "sqlstate", None) or "")
+    if found is not None:
+        return StoreError(f"the store at {where} {found[0]}", found[1])
+    reason = next(iter(str(cause).strip().splitlines()), type(cause).__name__)
+    return StoreError(f"the store at {where} does not work: {reason}", "check --store and try again")
+
+
+def _disk_is_full(where: str) -> bool:
+    """Whether that is behind an input/output error: SQLite can run out of space before it writes the data itself."""
+    try:
+        return shutil.disk_usage(Path(where).expanduser().absolute().parent).free < 2**20
+    except OSError:
+        return False

@@ -1,0 +1,262 @@
+"""A store in a SQL database: SQLite (a file) or PostgreSQL."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from sqlalchemy import JSON, ColumnElement, Connection, Text, cast, func, literal, or_, select, update
+
+from tuneworth.errors import StoreError, did_you_mean
+from tuneworth.spec import StudySpec, TrialRecord, TrialResult, TrialSpec
+from tuneworth.store import Counts
+from tuneworth.store.engine import check_path, make_engine, no_store, parse_url, use_write_ahead_log
+from tuneworth.store.migrate import current_revision, known_revisions, migrate
+from tuneworth.store.problems import store_errors
+from tuneworth.store.tables import studies, trials
+
+T = TypeVar("T", bound=BaseModel)
+
+_RECORD = (trials.c.spec, trials.c.state, trials.c.attempt, trials.c.result, trials.c.error)
+_FREE: dict[str, Any] = {"owner": None, "lease_expires": None}
+
+
+class SqlStore:
+    """The Store over SQLAlchemy. Threads and processes may share one database; threads may share one SqlStore.
+
+    `busy_seconds`: how long to wait for another program's lock. Every method, opening included, raises StoreError
+    where the database fails.
+    """
+
+    def __init__(self, url: str, create: bool = True, busy_seconds: float = 10.0) -> None:
+        parsed, self.where = parse_url(url)
+        self._sqlite = parsed.get_backend_name() == "sqlite"
+        if self._sqlite:
+            check_path(Path(parsed.database or ""), self.where, create)
+        self.engine = make_engine(parsed, self.where, busy_seconds)
+        self._writing = self.engine.execution_options(write=True)
+        try:
+            self._open(create, busy_seconds)
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self, create: bool, busy_seconds: float) -> None:
+        with self._read() as connection:
+            revision = current_revision(connection, self.where)
+        if revision is None and not create:
+            raise no_store(self.where)
+        if self._sqlite:
+            with store_errors(self.where):
+                use_write_ahead_log(self.engine, busy_seconds)
+        if revision != known_revisions()[-1]:
+            with self._write() as connection:
+                migrate(connection, self.where)
+
+    @contextmanager
+    def _read(self) -> Iterator[Connection]:
+        """One transaction that only reads."""
+        with store_errors(self.where), self.engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def _write(self) -> Iterator[Connection]:
+        """One transaction that may write: committed at the end, rolled back when anything is raised."""
+        with store_errors(self.where), self._writing.begin() as connection:
+            yield connection
+
+    def put_study(self, spec: StudySpec, trials: Iterable[TrialSpec]) -> int:
+        plan = list({trial.key: trial for trial in trials}.values())
+        with self._write() as connection:
+            return self._put(connection, spec, plan)
+
+    def _put(self, connection: Connection, spec: StudySpec, plan: list[TrialSpec]) -> int:
+        insert = self._insert()
+        now = time.time()
+        study = insert(studies).values(name=spec.name, spec=spec.dumps(), created=now)
+        study = study.on_conflict_do_update(index_elements=["name"], set_={"spec": study.excluded.spec})
+        study_id = connection.execute(study.returning(studies.c.id)).scalar_one()
+        known = set(connection.scalars(select(trials.c.key).where(trials.c.study_id == study_id)))
+        connection.execute(update(trials).where(trials.c.study_id == study_id).values(position=None))
+        rows = [
+            {"study_id": study_id, "key": trial.key, "position": position, "spec": trial.model_dump_json(),
+             "state": "pending", "attempt": 0, "updated": now}
+            for position, trial in enumerate(plan)
+        ]  # fmt: skip
+        if rows:
+            trial_rows = insert(trials)
+            connection.execute(
+                trial_rows.on_conflict_do_update(
+                    index_elements=["study_id", "key"], set_={"position": trial_rows.excluded.position}
+                ),
+                rows,
+            )
+        return sum(trial.key not in known for trial in plan)
+
+    def get_study(self, name: str) -> StudySpec:
+        with self._read() as connection:
+            spec = connection.scalar(select(studies.c.spec).where(studies.c.id == _study_id(connection, name)))
+        return self._parse(StudySpec, str(spec))
+
+    def study_names(self) -> list[str]:
+        with self._read() as connection:
+            return list(connection.scalars(select(studies.c.name).order_by(studies.c.id)))
+
+    def claim(
+        self, study: str, owner: str, lease_seconds: float, keys: Iterable[str] | None = None
+    ) -> TrialRecord | None:
+        wanted = None if keys is None else self._among(keys)
+        with self._write() as connection:
+            now = time.time()  # after the wait for the lock
+            mine = trials.c.study_id == _study_id(connection, study)
+            expired = (trials.c.state == "running") & (trials.c.lease_expires < now)
+            first = select(trials.c.key).where(
+                mine, trials.c.position.is_not(None), or_(trials.c.state == "pending", expired)
+            )
+            if wanted is not None:
+                first = first.where(wanted)
+            first = first.order_by(trials.c.position).limit(1).with_for_update(skip_locked=True)
+            taken = (
+                update(trials)
+                .where(mine, trials.c.key == first.scalar_subquery())
+                .values(
+                    state="running",
+                    attempt=trials.c.attempt + 1,
+                    owner=owner,
+                    lease_expires=now + lease_seconds,
+                    updated=now,
+                )
+                .returning(*_RECORD)
+            )
+            row = connection.execute(taken).one_or_none()
+            return None if row is None else self._record(study, row)
+
+    def renew(self, study: str, keys: Iterable[str], owner: str, lease_seconds: float) -> None:
+        wanted = self._among(keys)
+        with self._write() as connection:
+            held = _held(_study_id(connection, study, lock=True), owner)
+            connection.execute(update(trials).where(held, wanted).values(lease_expires=time.time() + lease_seconds))
+
+    def release(self, study: str, owner: str) -> int:
+        with self._write() as connection:
+            return _change(connection, _held(_study_id(connection, study, lock=True), owner), state="pending", **_FREE)
+
+    def release_one(self, study: str, key: str, owner: str) -> None:
+        with self._write() as connection:
+            held = _held(_study_id(connection, study), owner, key)
+            _change(connection, held, state="pending", **_FREE)
+
+    def owners(self, study: str) -> list[str]:
+        with self._read() as connection:
+            mine = trials.c.study_id == _study_id(connection, study)
+            rows = connection.scalars(select(trials.c.owner).where(mine, trials.c.state == "running").distinct())
+            return sorted(rows)
+
+    def finish(self, study: str, key: str, owner: str, result: TrialResult) -> bool:
+        text = _dump_result(result)
+        with self._write() as connection:
+            held = _held(_study_id(connection, study), owner, key)
+            return _change(connection, held, state="done", result=text, error=None, **_FREE) == 1
+
+    def fail(self, study: str, key: str, owner: str, error: str) -> bool:
+        # No database holds NUL characters or half of a surrogate pair; an error's text may quote a file that has them.
+        text = error.replace("\0", "").encode("utf-8", "backslashreplace").decode()
+        with self._write() as connection:
+            held = _held(_study_id(connection, study), owner, key)
+            return _change(connection, held, state="failed", error=text, **_FREE) == 1
+
+    def forget_delta(self, study: str, key: str) -> None:
+        with self._write() as connection:
+            this = (trials.c.study_id == _study_id(connection, study)) & (trials.c.key == key)
+            text = connection.scalar(select(trials.c.result).where(this).with_for_update())
+            if text is not None:
+                result = self._parse(TrialResult, text).model_copy(update={"delta_path": None})
+                _change(connection, this, result=_dump_result(result))
+
+    def retry_failed(self, study: str) -> int:
+        with self._write() as connection:
+            mine = trials.c.study_id == _study_id(connection, study, lock=True)
+            failed = mine & (trials.c.state == "failed") & trials.c.position.is_not(None)
+            return _change(connection, failed, state="pending", error=None)
+
+    def records(self, study: str) -> list[TrialRecord]:
+        with self._read() as connection:
+            mine = trials.c.study_id == _study_id(connection, study)
+            plan = select(*_RECORD).where(mine, trials.c.position.is_not(None)).order_by(trials.c.position)
+            rows = connection.execute(plan).all()
+        return [self._record(study, row) for row in rows]
+
+    def counts(self, study: str) -> Counts:
+        with self._read() as connection:
+            mine = trials.c.study_id == _study_id(connection, study)
+            states = select(trials.c.state, func.count()).where(mine, trials.c.position.is_not(None))
+            return Counts(**dict(connection.execute(states.group_by(trials.c.state)).all()))
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+    def _insert(self) -> Any:
+        """The dialect's own INSERT, which has ON CONFLICT; the other dialect stays unimported, it takes 0.1 s."""
+        if self._sqlite:
+            from sqlalchemy.dialects.sqlite import insert
+        else:
+            from sqlalchemy.dialects.postgresql import insert  # type: ignore[assignment]
+        return insert
+
+    def _among(self, keys: Iterable[str]) -> ColumnElement[bool]:
+        """The trial is one of `keys`, sent as one JSON text: databases limit the number of parameters."""
+        text = json.dumps(list(keys))
+        each = func.json_each(text) if self._sqlite else func.json_array_elements_text(cast(literal(text, Text), JSON))
+        return trials.c.key.in_(select(each.table_valued("value").c.value))
+
+    def _record(self, study: str, row: Any) -> TrialRecord:
+        return TrialRecord(
+            study=study,
+            trial=self._parse(TrialSpec, row.spec),
+            state=row.state,
+            attempt=row.attempt,
+            result=None if row.result is None else self._parse(TrialResult, row.result),
+            error=row.error,
+        )
+
+    def _parse(self, model: type[T], text: str) -> T:
+        try:
+            return model.model_validate_json(text)
+        except ValidationError as error:
+            raise StoreError(
+                f"the store at {self.where} holds a {model.__name__} that this version of tuneworth cannot read",
+                "it may come from a newer version: run `pip install --upgrade tuneworth`",
+            ) from error
+
+
+def _study_id(connection: Connection, name: str, lock: bool = False) -> int:
+    """The study's id. Raises StoreError, with the nearest name, for an unknown study.
+
+    `lock` is for changes of many trials at once: on PostgreSQL two of them, in different orders, could deadlock.
+    """
+    query = select(studies.c.id).where(studies.c.name == name)
+    found: int | None = connection.scalar(query.with_for_update() if lock else query)
+    if found is None:
+        raise StoreError(f"unknown study {name!r}", did_you_mean(name, connection.scalars(select(studies.c.name))))
+    return found
+
+
+def _held(study_id: int, owner: str, key: str | None = None) -> ColumnElement[bool]:
+    """Running trials that `owner` holds: all, or the one of that key."""
+    held = (trials.c.study_id == study_id) & (trials.c.state == "running") & (trials.c.owner == owner)
+    return held if key is None else held & (trials.c.key == key)
+
+
+def _change(connection: Connection, which: ColumnElement[bool], **values: Any) -> int:
+    """Change trials; returns how many there were."""
+    return connection.execute(update(trials).where(which).values(**values, updated=time.time())).rowcount
+
+
+def _dump_result(result: TrialResult) -> str:
+    """JSON with NaN and Infinity as such: pydantic would write null for them, which could not be read back."""
+    return json.dumps(result.model_dump(mode="json"))

@@ -1,0 +1,35 @@
+"""The tables of a SQL store. A change here needs a new file in migrations/versions; a test compares the two."""
+
+from __future__ import annotations
+
+from sqlalchemy import Column, Double, ForeignKey, Index, Integer, MetaData, String, Table, Text
+
+metadata = MetaData()
+
+studies = Table(
+    "studies",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String(100), nullable=False, unique=True),
+    Column("spec", Text, nullable=False),
+    Column("created", Double, nullable=False),
+)
+
+# `spec` and `result` are text, not a JSON type: nothing queries inside them, and floats come back as they went in.
+# Times are UTC seconds since 1970. `position` is NULL while the study's present plan does not ask for the trial.
+trials = Table(
+    "trials",
+    metadata,
+    Column("study_id", Integer, ForeignKey("studies.id"), primary_key=True),
+    Column("key", String(64), primary_key=True),
+    Column("position", Integer),
+    Column("spec", Text, nullable=False),
+    Column("state", String(10), nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("owner", Text),
+    Column("lease_expires", Double),
+    Column("result", Text),
+    Column("error", Text),
+    Column("updated", Double, nullable=False),
+    Index("ix_trials_claim", "study_id", "state", "position"),
+)

@@ -1,0 +1,107 @@
+"""Tokens kept once per task and model, and batches of like length in a seeded order."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+    from tuneworth.tasks import Examples
+
+POOL = 50
+"""Batches are cut from pools of POOL batches sorted by length: little padding, yet an order that is random enough.
+The size is that of transformers' LengthGroupedSampler."""
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """n token sequences, ragged: sequence i is `ids[starts[i]:starts[i+1]]`. `types` only where the tokenizer has them."""
+
+    ids: NDArray[np.int32]
+    starts: NDArray[np.int64]
+    types: NDArray[np.uint8] | None
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        return np.diff(self.starts)
+
+
+def tokenize(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], pairs: Sequence[str] | None, max_length: int) -> Tokens:
+    """Texts, or text pairs, cut to `max_length` tokens (of a pair, the longer text loses tokens first)."""
+    lists = tokenizer(list(texts), list(pairs) if pairs is not None else None, truncation=True, max_length=max_length)
+    rows = lists["input_ids"]
+    starts = np.concatenate([[0], np.cumsum([len(row) for row in rows])]).astype(np.int64)
+    types = np.concatenate(lists["token_type_ids"]).astype(np.uint8) if "token_type_ids" in lists else None
+    return Tokens(np.concatenate(rows).astype(np.int32), starts, types)
+
+
+def tokenize_cached(path: Path, tokenizer: PreTrainedTokenizerBase, examples: Examples, max_length: int) -> Tokens:
+    """`tokenize`, kept in the file at `path` (safetensors) and read from there the next time."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file, save_file
+
+    try:
+        kept = load_file(path)
+        return Tokens(kept["ids"], kept["starts"], kept.get("types"))
+    except (OSError, SafetensorError, KeyError):
+        pass  # not there yet, or cut short: made anew below
+    tokens = tokenize(tokenizer, examples.texts, examples.pairs, max_length)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = path.with_suffix(f".{os.getpid()}")
+    save_file({k: v for k, v in vars(tokens).items() if v is not None}, scratch)
+    os.replace(scratch, path)
+    return tokens
+
+
+class Batches:
+    """The order in which a trial sees its examples: a function of seed, step and lengths alone, so resuming is exact."""
+
+    def __init__(self, lengths: NDArray[np.int64], batch_size: int, seed: int) -> None:
+        self.lengths = lengths
+        self.batch_size = batch_size
+        self.seed = seed
+        self.steps_per_epoch = -(-len(lengths) // batch_size)
+        self._epoch = -1
+        self._batches: list[NDArray[np.int64]] = []
+
+    def at(self, step: int) -> NDArray[np.int64]:
+        """Places (indices into `lengths`) of the examples of that step, counted from 0 over all epochs."""
+        epoch, place = divmod(step, self.steps_per_epoch)
+        if epoch != self._epoch:
+            self._epoch, self._batches = epoch, self._shuffle(np.random.default_rng([self.seed, epoch]))
+        return self._batches[place]
+
+    def _shuffle(self, rng: np.random.Generator) -> list[NDArray[np.int64]]:
+        order = rng.permutation(len(self.lengths))
+        pool = POOL * self.batch_size
+        batches = []
+        for start in range(0, len(order), pool):
+            part = order[start : start + pool]
+            part = part[np.argsort(self.lengths[part], kind="stable")]
+            batches += [part[i : i + self.batch_size] for i in range(0, len(part), self.batch_size)]
+        return [batches[i] for i in rng.permutation(len(batches))]
+
+
+def collate(tokens: Tokens, which: NDArray[np.int64], pad_id: int, device: torch.device) -> dict[str, Any]:
+    """The model's inputs, each of shape (len(which), longest of them), padded on the right."""
+    lengths = tokens.lengths[which]
+    shape = (len(which), int(lengths.max()))
+    mask = np.arange(shape[1]) < lengths[:, None]
+    source = tokens.starts[which][:, None] + np.arange(shape[1])
+    ids = np.full(shape, pad_id, dtype=np.int64)
+    ids[mask] = tokens.ids[source[mask]]
+    batch = {"input_ids": torch.from_numpy(ids), "attention_mask": torch.from_numpy(mask.astype(np.int64))}
+    if tokens.types is not None:
+        types = np.zeros(shape, dtype=np.int64)
+        types[mask] = tokens.types[source[mask]]
+        batch["token_type_ids"] = torch.from_numpy(types)
+    return {name: tensor.to(device, non_blocking=True) for name, tensor in batch.items()}

@@ -1,0 +1,43 @@
+"""Predictions over a split, in large batches of like length, without gradients."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from transformers import PreTrainedModel
+
+from tuneworth.spec import Precision
+from tuneworth.train.batches import Tokens, collate
+from tuneworth.train.device import autocast
+
+BATCH_TOKENS = 8192
+"""Tokens a batch: large enough to fill the matrix units, small enough that BERT-large's activations stay under 1 GB."""
+
+
+def logits(model: PreTrainedModel, tokens: Tokens, which: NDArray[np.int64], precision: Precision) -> NDArray[np.float32]:
+    """Shape (len(which), outputs), in the order of `which`. Batches depend on the lengths alone: repeatable."""
+    was_training = model.training
+    model.eval()
+    order = np.argsort(tokens.lengths[which], kind="stable")
+    out: NDArray[np.float32] | None = None
+    with torch.inference_mode(), autocast(model.device, precision):
+        for rows in _by_tokens(tokens.lengths[which], order):
+            batch = collate(tokens, which[rows], model.config.pad_token_id, model.device)
+            values = model(**batch).logits.float().cpu().numpy()
+            if out is None:
+                out = np.empty((len(which), values.shape[1]), dtype=np.float32)
+            out[rows] = values
+    model.train(was_training)
+    assert out is not None, "a split is never empty"
+    return out
+
+
+def _by_tokens(lengths: NDArray[np.int64], order: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """Cut `order` (ascending lengths) so that examples x longest stays within BATCH_TOKENS."""
+    batches, start = [], 0
+    for end in range(1, len(order) + 1):
+        if end == len(order) or (end + 1 - start) * lengths[order[end]] > BATCH_TOKENS:
+            batches.append(order[start:end])
+            start = end
+    return batches

@@ -1,0 +1,47 @@
+"""Training FLOPs, counted: the same on every machine, whatever attention kernel runs there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+from transformers import PreTrainedModel
+
+
+@dataclass(frozen=True)
+class FlopModel:
+    """FLOPs of one example of padded length s: `constant + linear * s + quadratic * s**2`."""
+
+    constant: float
+    linear: float
+    quadratic: float
+
+    def batch(self, examples: int, length: int) -> float:
+        return examples * (self.constant + self.linear * length + self.quadratic * length**2)
+
+
+def count(model: PreTrainedModel) -> FlopModel:
+    """Forward and backward matrix products of a training step of `model` as it is frozen now.
+
+    A transformer's cost in the length is a polynomial of degree two: linear layers, attention's two products, and the
+    head once an example. Three counted lengths thus give it exactly. A multiply-add is two FLOPs.
+    """
+    lengths = (4, 8, 12)
+    kept, training = model.config._attn_implementation, model.training
+    model.eval()  # no dropout: the count must not draw from the trial's random stream
+    model.set_attn_implementation("eager")
+    counts = [_count_one(model, length) for length in lengths]
+    model.set_attn_implementation(kept)
+    model.train(training)
+    quadratic, linear, constant = np.polyfit(lengths, counts, 2)
+    return FlopModel(round(constant), round(linear), round(quadratic))
+
+
+def _count_one(model: PreTrainedModel, length: int) -> int:
+    ids = torch.full((1, length), 1, device=model.device)
+    with FlopCounterMode(display=False) as counter:
+        model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits.float().sum().backward()
+    model.zero_grad(set_to_none=True)
+    return int(counter.get_total_flops())

@@ -1,0 +1,135 @@
+"""The training loop, to be read from top to bottom."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from transformers import PreTrainedModel
+
+from tuneworth.errors import Diverged
+from tuneworth.spec import CurvePoint, Kind, Precision, Recipe
+from tuneworth.train.batches import Batches, Tokens, collate
+from tuneworth.train.checkpoint import Checkpointer, LoopState
+from tuneworth.train.clock import Clock
+from tuneworth.train.device import autocast, is_out_of_memory
+from tuneworth.train.flops import FlopModel
+from tuneworth.train.optim import learning_rate, make_optimizer
+
+
+@dataclass
+class Training:
+    """One training run. `targets`: shape (n,), class numbers or standardised floats, beside the n token sequences."""
+
+    model: PreTrainedModel
+    kind: Kind
+    tokens: Tokens
+    targets: torch.Tensor
+    train: NDArray[np.int64]
+    validate: Callable[[], float]
+    """The primary metric on the validation split, in points."""
+    recipe: Recipe
+    clock: Clock
+    batches: Batches
+    flops: FlopModel
+    evaluations: int
+    precision: Precision
+    checkpointer: Checkpointer
+
+
+def train(run: Training) -> Iterator[LoopState]:
+    """Train until the budget is spent; yields after each step. Raises Diverged. The curve is in what it yields."""
+    optimizer = make_optimizer(run.model, run.recipe)
+    state = run.checkpointer.load(run.model, optimizer, run.clock)
+    if state is None:
+        state = LoopState(micro_batch=run.recipe.batch_size)
+    run.model.train()
+    while not run.clock.finished:
+        which = run.train[run.batches.at(run.clock.steps)]
+        length = int(run.tokens.lengths[which].max())
+        cost = run.flops.batch(len(which), length)
+        rate = learning_rate(run.recipe, run.clock.mid_step(cost))
+        with run.clock.step(len(which), cost):
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            loss = _gradients(run, which, state)
+            norm = torch.nn.utils.clip_grad_norm_(
+                [p for p in run.model.parameters() if p.requires_grad], run.recipe.gradient_clip
+            )
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        _check(loss, float(norm), run, state)
+        if run.clock.share >= (len(state.curve) + 1) / run.evaluations - 1e-9:
+            _evaluate(run, state)
+        if run.checkpointer.due():
+            run.checkpointer.save(run.model, optimizer, run.clock, state)
+        yield state
+
+
+def _gradients(run: Training, which: NDArray[np.int64], state: LoopState) -> float:
+    """Fill the gradients for one batch and return its loss; where memory runs out, halve the micro-batch and retry."""
+    while True:
+        try:
+            return sum(
+                _micro_step(run, which[start : start + state.micro_batch], len(which))
+                for start in range(0, len(which), state.micro_batch)
+            )
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error) or state.micro_batch == 1:
+                raise
+        # Outside the handler, whose traceback would keep the failed step's activations alive.
+        run.model.zero_grad(set_to_none=True)
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        state.micro_batch = -(-state.micro_batch // 2)
+        state.notes.append(f"out of memory: micro-batch halved to {state.micro_batch} at step {run.clock.steps}")
+
+
+def _micro_step(run: Training, which: NDArray[np.int64], batch_size: int) -> float:
+    """Forward and backward; the loss counts by its share of the batch, so that micro-batches add up to the batch."""
+    inputs = collate(run.tokens, which, run.model.config.pad_token_id, run.model.device)
+    targets = run.targets[torch.from_numpy(which)].to(run.model.device)
+    with autocast(run.model.device, run.precision):
+        logits = run.model(**inputs).logits.float()
+    loss = F.cross_entropy(logits, targets) if run.kind == "classification" else F.mse_loss(logits.squeeze(-1), targets)
+    loss = loss * (len(which) / batch_size)
+    loss.backward()
+    return float(loss.detach())
+
+
+def _check(loss: float, norm: float, run: Training, state: LoopState) -> None:
+    """Raise Diverged where loss or gradient is not finite, or the loss has blown up.
+
+    Blown up: its moving average (over some 10 steps) exceeds ten times the larger of its start and chance level
+    (ln classes; 1 for standardised regression targets).
+    """
+    if not (math.isfinite(loss) and math.isfinite(norm)):
+        what = f"loss is {loss}" if not math.isfinite(loss) else f"gradient norm is {norm}"
+        raise Diverged(f"diverged: {what} at step {run.clock.steps}")
+    state.loss_sum += loss
+    state.loss_steps += 1
+    if len(state.first_losses) < 5:
+        state.first_losses.append(loss)
+    average = loss if state.loss_average is None else 0.9 * state.loss_average + 0.1 * loss
+    state.loss_average = average
+    chance = math.log(run.model.config.num_labels) if run.kind == "classification" else 1.0
+    limit = 10 * max(chance, float(np.median(state.first_losses)))
+    if average > limit:
+        raise Diverged(f"diverged: loss blew up to {average:.3g} (limit {limit:.3g}) at step {run.clock.steps}")
+
+
+def _evaluate(run: Training, state: LoopState) -> None:
+    start = time.perf_counter()
+    score = run.validate()
+    state.eval_seconds += time.perf_counter() - start
+    state.curve.append(
+        CurvePoint(step=run.clock.steps, seconds=run.clock.seconds, examples=run.clock.examples,
+                   loss=state.loss_sum / state.loss_steps, score=score)
+    )  # fmt: skip
+    state.loss_sum, state.loss_steps = 0.0, 0

@@ -1,0 +1,155 @@
+"""One trial, told from top to bottom: load, tune, train within the budget, evaluate, save what changed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from tuneworth.deltas.files import DeltaInfo, save_delta
+from tuneworth.errors import TrialError
+from tuneworth.events import Event, Failed, Finished, Job, Progress
+from tuneworth.methods import get_method, method_options
+from tuneworth.methods._tune import tune
+from tuneworth.models.load import load
+from tuneworth.spec import FileTask, TrialResult
+from tuneworth.tasks import Task, TaskData, fingerprint, get_task
+from tuneworth.tasks.metrics import baseline, evaluate
+from tuneworth.tasks.splits import take
+from tuneworth.train import device as devices
+from tuneworth.train import flops, rng
+from tuneworth.train.batches import Batches, tokenize_cached
+from tuneworth.train.checkpoint import Checkpointer, LoopState
+from tuneworth.train.clock import Clock
+from tuneworth.train.evaluate import logits
+from tuneworth.train.loop import Training, train
+from tuneworth.train.targets import Targets
+
+PROGRESS_SECONDS = 0.1
+
+
+def run_trial(job: Job) -> Iterator[Event]:
+    """Run one trial. Yields Progress as it trains, and ends with Finished, or Failed with the reason.
+
+    With a budget in seconds the device is this trial's alone while it runs, on the whole machine.
+    """
+    device = devices.pick(job.device)
+    lock = devices.DeviceLock(device, alone=job.trial.budget.timed)
+    while not lock.acquire():
+        yield Progress(job.trial.key, 0.0, 0.0)
+        time.sleep(0.5)
+    try:
+        yield from _run(job, device)
+    except TrialError as error:
+        yield Failed(job.trial.key, str(error))
+    except Exception as error:  # whatever ends a trial is its result: kept, counted, shown
+        yield Failed(job.trial.key, "out of memory at micro-batch 1" if devices.is_out_of_memory(error) else _describe(error))
+    finally:
+        lock.release()
+
+
+def _run(job: Job, device: torch.device) -> Iterator[Event]:
+    started = time.perf_counter()
+    trial = job.trial
+    devices.reset_peak_memory(device)
+    precision = devices.resolve_precision(trial.precision, device)
+    task, data = load_task(trial.task, job.task, job.data_dir)
+    if fingerprint(task, data) != trial.task_fingerprint:
+        raise TrialError(f"the data of {trial.task!r} changed after the study was planned; run the study again")
+
+    # The share of the data that this trial may see, and the validation split cut from within it.
+    split = take(data.train.labels, task.kind, trial.fraction, trial.seed)
+    targets = Targets.fit(task.kind, data.train.labels[split.train])
+
+    # The model: pre-trained, with a fresh head, tuned by the method; what is frozen stays as it is.
+    outputs = len(data.label_names or ("",))
+    loaded = load(job.model_source, outputs, task.kind, rng.generator(trial.seed, "head"))
+    method = get_method(trial.kind)
+    options = method_options(method, dict(trial.options))
+    names = tune(loaded, method, options, rng.generator(trial.seed, "delta"))
+    model = loaded.model.to(device)
+    cost = flops.count(model)
+    if precision == "bf16":
+        devices.cast_frozen(model)
+
+    kept = f"{trial.model_fingerprint}-{trial.task_fingerprint}-{trial.max_length}"
+    tokens, test_tokens = (
+        tokenize_cached(job.files / "tokens" / f"{kept}-{name}.safetensors", loaded.tokenizer, part, trial.max_length)
+        for name, part in (("train", data.train), ("test", data.test))
+    )
+
+    def validate() -> float:
+        predictions = targets.decode(logits(model, tokens, split.validation, precision))
+        return evaluate(task.metrics[:1], predictions, data.train.labels[split.validation])[task.metrics[0]]
+
+    batches = Batches(tokens.lengths[split.train], trial.recipe.batch_size, rng.stream_seed(trial.seed, "order"))
+    clock = Clock(trial.budget, batches.steps_per_epoch, device)
+    checkpointer = Checkpointer(job.checkpoint_path, job.checkpoint_seconds)
+    run = Training(model, task.kind, tokens, targets.encode(data.train.labels), split.train, validate, trial.recipe,
+                   clock, batches, cost, trial.evaluations, precision, checkpointer)  # fmt: skip
+
+    torch.manual_seed(rng.stream_seed(trial.seed, "dropout"))
+    setup_seconds = time.perf_counter() - started
+    state, said = LoopState(), 0.0
+    for state in train(run):
+        if time.monotonic() - said > PROGRESS_SECONDS:
+            said = time.monotonic()
+            yield Progress(trial.key, clock.share, clock.examples / max(clock.seconds, 1e-9))
+
+    # The test split, for the first and only time.
+    started = time.perf_counter()
+    predictions = targets.decode(logits(model, test_tokens, np.arange(len(data.test)), precision))
+    metrics = evaluate(task.metrics, predictions, data.test.labels)
+    eval_seconds = state.eval_seconds + time.perf_counter() - started
+
+    environment = devices.environment(device, precision)
+    tensors = {name: p for name, p in model.named_parameters() if name in set(names)}
+    delta = job.delta_path if job.keep_delta else None
+    size = sum(p.numel() * p.element_size() for p in tensors.values())
+    if delta is not None:
+        delta.parent.mkdir(parents=True, exist_ok=True)
+        size = save_delta(delta, tensors, DeltaInfo(
+            method=trial.method, kind=trial.kind, options=trial.options, base=_base_name(trial.model),
+            base_fingerprint=trial.model_fingerprint, task=trial.task, task_kind=task.kind,
+            labels=data.label_names, metric=task.metrics[0], score=metrics[task.metrics[0]], metrics=metrics,
+            target_mean=targets.mean, target_scale=targets.scale, pairs=data.train.pairs is not None, columns=_columns(job.task),
+            max_length=trial.max_length, precision=trial.precision, recipe=trial.recipe, fraction=trial.fraction,
+            budget=str(trial.budget), seed=trial.seed, environment=environment))  # fmt: skip
+    result = TrialResult(
+        metric=task.metrics[0], score=metrics[task.metrics[0]], metrics=metrics,
+        validation_score=state.curve[-1].score, baseline_score=baseline(task, data)[task.metrics[0]],
+        curve=tuple(state.curve), train_seconds=clock.seconds, eval_seconds=eval_seconds, setup_seconds=setup_seconds,
+        steps=clock.steps, examples_seen=clock.examples, train_flops=clock.flops,
+        trainable_parameters=sum(p.numel() for p in tensors.values()),
+        total_parameters=sum(p.numel() for p in model.parameters()), peak_memory_bytes=devices.peak_memory(device),
+        delta_bytes=size, delta_path=str(delta) if delta else None, micro_batch=state.micro_batch,
+        notes=tuple(state.notes), environment=environment)  # fmt: skip
+    yield Finished(trial.key, result)
+
+
+@lru_cache(maxsize=8)
+def load_task(name: str, declared: FileTask | None, data_dir: Path | None) -> tuple[Task, TaskData]:
+    """A task and its data, read once a process. Raises DataError, SpecError."""
+    task = get_task(name, {name: declared} if declared else {})
+    return task, task.load(data_dir)
+
+
+def _columns(declared: FileTask | None) -> tuple[str, ...]:
+    if declared is None:
+        return ()
+    return (declared.text, declared.text_pair) if declared.text_pair else (declared.text,)
+
+
+def _base_name(model: str) -> str:
+    """A directory by its full path, so that the delta finds its base from wherever it is used; else the name."""
+    return str(Path(model).resolve()) if Path(model).is_dir() else model
+
+
+def _describe(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0] if lines else 'no message'}"

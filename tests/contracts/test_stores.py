@@ -1,0 +1,425 @@
+"""What every store promises, run over each of them.
+
+PostgreSQL takes part where TUNEWORTH_TEST_POSTGRES holds the URL of a database; each test makes, and removes, a schema.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+
+from store.ledger import STUDY, plan, result, trial
+from tuneworth.errors import StoreError
+from tuneworth.spec import TrialRecord
+from tuneworth.store import Counts, Store, open_store
+from tuneworth.store.sql import SqlStore
+
+POSTGRES = os.environ.get("TUNEWORTH_TEST_POSTGRES", "")
+HOUR = 3600.0
+EXPIRED = -1.0
+"""A lease that ran out the moment it was given."""
+
+CLAIM_ALL = """
+import sys
+from tuneworth.store import open_store
+store, owner = open_store(sys.argv[1], create=False), sys.argv[2]
+print("ready", flush=True)
+sys.stdin.readline()
+while (record := store.claim("first", owner, 3600.0)) is not None:
+    print(record.trial.key)
+"""
+
+
+def postgres_schema() -> Iterator[str]:
+    import psycopg
+
+    schema = f"test_{uuid.uuid4().hex}"
+    with psycopg.connect(POSTGRES, autocommit=True) as connection:
+        connection.execute(f"CREATE SCHEMA {schema}")
+        yield f"{POSTGRES}{'&' if '?' in POSTGRES else '?'}options=-csearch_path%3D{schema}"
+        connection.execute(f"DROP SCHEMA {schema} CASCADE")
+
+
+@pytest.fixture(params=["memory", "sqlite", *(["postgres"] if POSTGRES else [])])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    if request.param == "postgres":
+        yield from postgres_schema()
+    else:
+        yield "memory:" if request.param == "memory" else str(tmp_path / "tuneworth.db")
+
+
+@pytest.fixture
+def store(url: str) -> Iterator[Store]:
+    opened = open_store(url)
+    yield opened
+    opened.close()
+
+
+@pytest.mark.skipif(not POSTGRES, reason="PostgreSQL was not tested: TUNEWORTH_TEST_POSTGRES holds no URL")
+def test_postgres_takes_part() -> None:
+    for url in postgres_schema():
+        with closing(open_store(url)) as opened:
+            assert isinstance(opened, SqlStore)
+            assert opened.engine.dialect.name == "postgresql"
+
+
+def claim(store: Store, owner: str = "me", lease: float = HOUR, keys: list[str] | None = None) -> TrialRecord:
+    record = store.claim("first", owner, lease, keys)
+    assert record is not None
+    return record
+
+
+def states(store: Store) -> list[str]:
+    return [record.state for record in store.records("first")]
+
+
+def test_a_study_comes_back_as_it_went_in(store: Store) -> None:
+    assert store.put_study(STUDY, plan(3)) == 3
+    assert store.get_study("first") == STUDY
+    assert store.records("first") == [TrialRecord(study="first", trial=trial(seed)) for seed in range(3)]
+    assert store.counts("first") == Counts(pending=3)
+
+
+def test_studies_are_named_in_the_order_in_which_they_were_made(store: Store) -> None:
+    for name in ("zeta", "alpha", "mid"):
+        store.put_study(STUDY.model_copy(update={"name": name}), plan(1))
+    store.put_study(STUDY.model_copy(update={"name": "zeta"}), [])
+    assert store.study_names() == ["zeta", "alpha", "mid"]
+
+
+def test_studies_do_not_mix(store: Store) -> None:
+    other = STUDY.model_copy(update={"name": "other"})
+    store.put_study(STUDY, plan(1))
+    store.put_study(other, plan(2))
+    key = claim(store).trial.key
+    assert not store.finish("other", key, "me", result())
+    assert store.release("other", "me") == 0
+    assert store.finish("first", key, "me", result())
+    assert store.counts("other") == Counts(pending=2)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda store: store.get_study("frist"),
+        lambda store: store.claim("frist", "me", HOUR),
+        lambda store: store.renew("frist", [], "me", HOUR),
+        lambda store: store.release("frist", "me"),
+        lambda store: store.release_one("frist", "k", "me"),
+        lambda store: store.owners("frist"),
+        lambda store: store.finish("frist", "k", "me", result()),
+        lambda store: store.fail("frist", "k", "me", "why"),
+        lambda store: store.forget_delta("frist", "k"),
+        lambda store: store.retry_failed("frist"),
+        lambda store: store.records("frist"),
+        lambda store: store.counts("frist"),
+    ],
+)
+def test_an_unknown_study_is_named_with_the_nearest(store: Store, call: Callable[[Store], object]) -> None:
+    store.put_study(STUDY, [])
+    with pytest.raises(StoreError) as caught:
+        call(store)
+    assert caught.value.problem == "unknown study 'frist'"
+    assert caught.value.remedy == "did you mean 'first'?"
+
+
+def test_trials_are_claimed_in_plan_order_once_each(store: Store) -> None:
+    trials = plan(5)[::-1]
+    store.put_study(STUDY, trials)
+    claimed = [claim(store) for _ in trials]
+    assert [record.trial for record in claimed] == trials
+    assert {(record.state, record.attempt) for record in claimed} == {("running", 1)}
+    assert store.claim("first", "you", HOUR) is None
+    assert store.counts("first") == Counts(running=5)
+
+
+def test_only_the_asked_for_keys_are_claimed(store: Store) -> None:
+    store.put_study(STUDY, plan(4))
+    wanted = [trial(3).key, trial(2).key, "unknown"]
+    assert claim(store, keys=wanted).trial.seed == 2
+    assert claim(store, keys=wanted).trial.seed == 3
+    assert store.claim("first", "me", HOUR, wanted) is None
+    assert store.claim("first", "me", HOUR, []) is None
+    # more keys than one SQL statement may have parameters
+    assert claim(store, keys=[*(f"{number:x}" for number in range(100_000)), trial(1).key]).trial.seed == 1
+
+
+def test_a_trial_twice_in_a_plan_is_one_trial(store: Store) -> None:
+    assert store.put_study(STUDY, [trial(0), trial(1), trial(0)]) == 2
+    assert [record.trial.seed for record in store.records("first")] == [0, 1]
+
+
+def test_an_expired_lease_frees_the_trial_and_shuts_out_its_owner(store: Store) -> None:
+    store.put_study(STUDY, plan(2))
+    key = claim(store, "dead", lease=EXPIRED).trial.key
+    again = claim(store, "me")
+    assert (again.trial.key, again.attempt) == (key, 2)
+    assert not store.finish("first", key, "dead", result())
+    assert not store.fail("first", key, "dead", "too late")
+    assert store.finish("first", key, "me", result())
+
+
+def test_a_lease_runs_out_with_time(store: Store) -> None:
+    store.put_study(STUDY, plan(1))
+    claim(store, "slow", lease=0.3)
+    assert store.claim("first", "me", HOUR) is None
+    time.sleep(0.35)
+    assert claim(store, "me").attempt == 2
+
+
+def test_who_is_late_but_still_holds_the_trial_may_finish(store: Store) -> None:
+    store.put_study(STUDY, plan(1))
+    key = claim(store, lease=EXPIRED).trial.key
+    assert store.finish("first", key, "me", result())
+
+
+def test_renewing_keeps_a_trial(store: Store) -> None:
+    store.put_study(STUDY, plan(2))
+    keys = [claim(store, "me", EXPIRED, [trial(seed).key]).trial.key for seed in range(2)]
+    store.renew("first", keys, "you", HOUR)
+    assert claim(store, "you", EXPIRED).trial.key == keys[0], "a stranger prolonged a lease"
+    store.renew("first", keys, "me", HOUR)
+    assert [claim(store, "you").trial.key, store.claim("first", "you", HOUR)] == [keys[0], None]
+
+
+def test_released_trials_are_pending_again(store: Store) -> None:
+    store.put_study(STUDY, plan(4))
+    keys = [claim(store).trial.key for _ in range(3)]
+    claim(store, "you")
+    store.finish("first", keys[0], "me", result())
+    store.release_one("first", keys[1], "you")
+    assert states(store) == ["done", "running", "running", "running"]
+    store.release_one("first", keys[1], "me")
+    assert states(store) == ["done", "pending", "running", "running"]
+    assert store.owners("first") == ["me", "you"]
+    assert store.release("first", "me") == 1
+    assert states(store) == ["done", "pending", "pending", "running"]
+    assert store.owners("first") == ["you"]
+    assert (claim(store).attempt, claim(store).attempt) == (2, 2)
+
+
+def test_a_result_comes_back_exactly_and_is_recorded_once(store: Store) -> None:
+    store.put_study(STUDY, plan(1))
+    key = claim(store).trial.key
+    assert not store.finish("first", key, "you", result(1.0))
+    assert store.finish("first", key, "me", result())
+    assert not store.finish("first", key, "me", result(2.0))
+    assert not store.fail("first", key, "me", "after all")
+    [record] = store.records("first")
+    assert record == TrialRecord(study="first", trial=trial(0), state="done", attempt=1, result=result())
+    assert record.result is not None
+    assert math.copysign(1, record.result.validation_score) == -1, "-0.0 lost its sign"
+    assert store.counts("first") == Counts(done=1)
+    assert store.owners("first") == []
+
+
+def test_a_result_with_nan_and_infinity_can_be_read(store: Store) -> None:
+    store.put_study(STUDY, plan(1))
+    key = claim(store).trial.key
+    store.finish("first", key, "me", result(math.nan).model_copy(update={"baseline_score": -math.inf}))
+    [record] = store.records("first")
+    assert record.result is not None
+    assert math.isnan(record.result.score)
+    assert record.result.baseline_score == -math.inf
+
+
+def test_a_failure_is_kept_with_its_reason_until_it_is_retried(store: Store) -> None:
+    store.put_study(STUDY, plan(3))
+    first, second = claim(store).trial.key, claim(store).trial.key
+    assert not store.fail("first", first, "you", "not mine")
+    assert store.fail("first", first, "me", "Diverged: loss is nan")
+    store.finish("first", second, "me", result())
+    [failed, *_] = store.records("first")
+    assert (failed.state, failed.error, failed.result) == ("failed", "Diverged: loss is nan", None)
+    assert store.counts("first") == Counts(failed=1, done=1, pending=1)
+    assert store.retry_failed("first") == 1
+    again = claim(store)
+    assert (again.trial.key, again.attempt, again.error) == (first, 2, None)
+    assert store.retry_failed("first") == 0
+
+
+def test_any_text_can_be_a_reason(store: Store) -> None:
+    store.put_study(STUDY, plan(1))
+    assert store.fail("first", claim(store).trial.key, "me", "file 'caf\udce9\0.csv' ünread")
+    [record] = store.records("first")
+    assert record.error is not None
+    assert record.error.startswith("file 'caf")
+    assert record.error.endswith(".csv' ünread")
+
+
+def test_a_forgotten_delta_takes_nothing_else_with_it(store: Store) -> None:
+    store.put_study(STUDY, plan(2))
+    key = claim(store).trial.key
+    store.finish("first", key, "me", result())
+    for some in (key, trial(1).key, "unknown"):
+        store.forget_delta("first", some)
+    done, pending = store.records("first")
+    assert done.result == result().model_copy(update={"delta_path": None})
+    assert (pending.state, pending.result) == ("pending", None)
+
+
+def test_a_plan_shrinks_and_grows_and_results_stay(store: Store) -> None:
+    store.put_study(STUDY, plan(4))
+    done, failed, running = (claim(store).trial.key for _ in range(3))
+    store.finish("first", done, "me", result())
+    store.fail("first", failed, "me", "why")
+    smaller = STUDY.model_copy(update={"max_length": 64})
+    assert store.put_study(smaller, [trial(9), trial(3)]) == 1
+    assert store.get_study("first") == smaller
+    assert [record.trial.seed for record in store.records("first")] == [9, 3]
+    assert store.counts("first") == Counts(pending=2)
+    assert store.retry_failed("first") == 0, "a failed trial outside of the plan was retried"
+    assert claim(store).trial.seed == 9
+    assert store.owners("first") == ["me"]
+    assert store.finish("first", running, "me", result(1.0)), "a trial in flight was lost when the plan dropped it"
+    assert store.put_study(STUDY, plan(4)) == 0
+    records = store.records("first")
+    assert [record.trial.seed for record in records] == [0, 1, 2, 3]
+    assert [record.state for record in records] == ["done", "failed", "done", "pending"]
+    assert [record.result for record in records] == [result(), None, result(1.0), None]
+    assert records[1].error == "why"
+
+
+def test_what_is_outside_of_the_plan_is_never_claimed(store: Store) -> None:
+    store.put_study(STUDY, plan(3))
+    claim(store, lease=EXPIRED)
+    store.put_study(STUDY, [trial(2)])
+    assert claim(store).trial.seed == 2
+    assert store.claim("first", "me", HOUR) is None
+    assert store.release("first", "me") == 2
+    store.put_study(STUDY, [])
+    assert store.claim("first", "me", HOUR) is None
+    assert store.counts("first") == Counts()
+
+
+def test_threads_never_claim_one_trial_twice(store: Store) -> None:
+    store.put_study(STUDY, plan(40))
+    claimed: list[str] = []
+
+    def work(owner: str) -> None:
+        while (record := store.claim("first", owner, HOUR)) is not None:
+            claimed.append(record.trial.key)
+            assert store.finish("first", record.trial.key, owner, result())
+
+    threads = [threading.Thread(target=work, args=(f"thread {number}",)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert Counter(claimed) == {one.key: 1 for one in plan(40)}
+    assert store.counts("first") == Counts(done=40)
+
+
+def test_processes_never_claim_one_trial_twice(store: Store, url: str) -> None:
+    if url == "memory:":
+        pytest.skip("a store in memory has one process")
+    store.put_study(STUDY, plan(120))
+    workers = [
+        subprocess.Popen([sys.executable, "-c", CLAIM_ALL, url, f"process {number}"], text=True,
+                         stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        for number in range(3)
+    ]  # fmt: skip
+    outputs = _released_together(workers)
+    assert Counter(key for output in outputs for key in output.split()) == {one.key: 1 for one in plan(120)}
+    assert store.counts("first") == Counts(running=120)
+
+
+def _released_together(workers: list[subprocess.Popen[str]]) -> list[str]:
+    """What each worker printed; none starts to claim before all have opened the store."""
+    for worker in workers:
+        assert worker.stdout is not None
+        assert worker.stdout.readline() == "ready\n"
+    for worker in workers:
+        assert worker.stdin is not None
+        worker.stdin.write("go\n")
+        worker.stdin.flush()
+    outputs = [worker.communicate(timeout=60)[0] for worker in workers]
+    assert [worker.returncode for worker in workers] == [0] * len(workers)
+    return outputs
+
+
+class SameAsMemory(RuleBasedStateMachine):
+    """Any sequence of calls gives the same answers from SQLite as from memory."""
+
+    @initialize()
+    def open(self) -> None:
+        self.folder = TemporaryDirectory()
+        self.stores = (open_store("memory:"), open_store(f"{self.folder.name}/tuneworth.db"))
+        self.both(lambda store: store.put_study(STUDY, plan(3)))
+
+    def both(self, call: Callable[[Store], object]) -> None:
+        expected, found = (call(store) for store in self.stores)
+        assert found == expected
+
+    @rule(seeds=st.lists(st.integers(0, 5), max_size=6))
+    def put(self, seeds: list[int]) -> None:
+        self.both(lambda store: store.put_study(STUDY, [trial(seed) for seed in seeds]))
+
+    @rule(
+        owner=st.sampled_from("ab"),
+        lease=st.sampled_from([EXPIRED, HOUR]),
+        seeds=st.none() | st.sets(st.integers(0, 5)),
+    )
+    def claim(self, owner: str, lease: float, seeds: set[int] | None) -> None:
+        keys = None if seeds is None else [trial(seed).key for seed in seeds]
+        self.both(lambda store: store.claim("first", owner, lease, keys))
+
+    @rule(owner=st.sampled_from("ab"), lease=st.sampled_from([EXPIRED, HOUR]), seeds=st.sets(st.integers(0, 5)))
+    def renew(self, owner: str, lease: float, seeds: set[int]) -> None:
+        self.both(lambda store: store.renew("first", [trial(seed).key for seed in seeds], owner, lease))
+
+    @rule(owner=st.sampled_from("ab"), seed=st.integers(0, 5), score=st.floats(allow_nan=False))
+    def finish(self, owner: str, seed: int, score: float) -> None:
+        self.both(lambda store: store.finish("first", trial(seed).key, owner, result(score)))
+
+    @rule(owner=st.sampled_from("ab"), seed=st.integers(0, 5))
+    def fail(self, owner: str, seed: int) -> None:
+        self.both(lambda store: store.fail("first", trial(seed).key, owner, "why"))
+
+    @rule(owner=st.sampled_from("ab"), seed=st.none() | st.integers(0, 5))
+    def release(self, owner: str, seed: int | None) -> None:
+        if seed is None:
+            self.both(lambda store: store.release("first", owner))
+        else:
+            self.both(lambda store: store.release_one("first", trial(seed).key, owner))
+
+    @rule(seed=st.integers(0, 5))
+    def forget_delta(self, seed: int) -> None:
+        self.both(lambda store: store.forget_delta("first", trial(seed).key))
+
+    @rule()
+    def retry_failed(self) -> None:
+        self.both(lambda store: store.retry_failed("first"))
+
+    @invariant()
+    def same(self) -> None:
+        self.both(lambda store: (store.records("first"), store.counts("first"), store.owners("first")))
+
+    def teardown(self) -> None:
+        for store in getattr(self, "stores", ()):
+            store.close()
+        if hasattr(self, "folder"):
+            self.folder.cleanup()
+
+
+def test_sqlite_answers_as_memory_does() -> None:
+    few = settings(
+        max_examples=12, stateful_step_count=25, deadline=None, derandomize=True, database=None,
+        suppress_health_check=list(HealthCheck),
+    )  # fmt: skip
+    run_state_machine_as_test(SameAsMemory, settings=few)

@@ -1,0 +1,140 @@
+"""Loading: the head is new and seeded, the rest is the checkpoint, the caller's random state is his own."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from families import ENCODERS, WITHOUT_BIASES, make_config, make_model_dir, make_tokenizer
+from tuneworth.errors import ModelError
+from tuneworth.models import load as module
+from tuneworth.models.load import Loaded, load
+
+
+def start(path: Path, seed: int = 0, labels: int = 2, kind: Any = "classification", **options: Any) -> Loaded:
+    return load(str(path), labels, kind, torch.Generator().manual_seed(seed), **options)
+
+
+@pytest.mark.parametrize("family", [*ENCODERS, *WITHOUT_BIASES])
+def test_the_base_is_the_checkpoint_and_the_head_is_new(family: str, tmp_path: Path) -> None:
+    loaded = start(make_model_dir(family, tmp_path), labels=3)
+    saved = load_file(tmp_path / "model.safetensors")
+    prefix = f"{loaded.model.base_model_prefix}."
+    for name, parameter in loaded.model.named_parameters():
+        assert (name in loaded.head) == (not name.startswith(prefix))
+        assert parameter.dtype == torch.float32
+        if name not in loaded.head:
+            assert torch.equal(parameter, saved[name.removeprefix(prefix)])
+        elif name.endswith("bias"):
+            assert not parameter.any()
+        elif parameter.ndim == 2:
+            assert 0.05 < parameter.std() < 0.15  # initializer_range of the tiny models is 0.1
+    batch = loaded.tokenizer(["a cat", "two black dogs"], padding=True, return_tensors="pt")
+    assert loaded.model.eval()(**batch).logits.shape == (2, 3)
+
+
+def test_the_head_depends_on_the_seed_alone(tmp_path: Path) -> None:
+    make_model_dir("bert", tmp_path)
+    torch.manual_seed(1)
+    first = start(tmp_path)
+    torch.manual_seed(2)
+    stream = torch.get_rng_state()
+    module._pristine.cache_clear()
+    again, other = start(tmp_path), start(tmp_path, seed=1)
+    assert torch.equal(torch.get_rng_state(), stream)
+    assert torch.equal(first.model.classifier.weight, again.model.classifier.weight)
+    assert not torch.equal(first.model.classifier.weight, other.model.classifier.weight)
+
+
+def test_trials_do_not_see_each_other(tmp_path: Path) -> None:
+    first = start(make_model_dir("bert", tmp_path))
+    for parameter in first.model.parameters():
+        parameter.data.zero_()
+    assert start(tmp_path).model.bert.embeddings.word_embeddings.weight.any()
+
+
+def test_regression_has_one_output(tmp_path: Path) -> None:
+    loaded = start(make_model_dir("bert", tmp_path), labels=1, kind="regression")
+    assert loaded.model.config.problem_type == "regression"
+    assert loaded.model.classifier.weight.shape == (1, 32)
+
+
+def test_what_the_checkpoint_lacks_belongs_to_the_head(tmp_path: Path) -> None:
+    make_model_dir("bert", tmp_path)
+    tensors = {k: v for k, v in load_file(tmp_path / "model.safetensors").items() if not k.startswith("pooler")}
+    save_file(tensors, tmp_path / "model.safetensors", {"format": "pt"})
+    loaded, other = start(tmp_path), start(tmp_path, seed=1)
+    assert {"bert.pooler.dense.weight", "bert.pooler.dense.bias"} < loaded.head
+    assert not torch.equal(loaded.model.bert.pooler.dense.weight, other.model.bert.pooler.dense.weight)
+
+
+@pytest.mark.parametrize("labels", [2, 5])
+def test_a_head_in_the_checkpoint_is_not_used(labels: int, tmp_path: Path) -> None:
+    from transformers import AutoModelForSequenceClassification
+
+    tuned = AutoModelForSequenceClassification.from_config(make_config("bert", num_labels=5))
+    tuned.save_pretrained(tmp_path)
+    make_tokenizer("bert").save_pretrained(tmp_path)
+    loaded = start(tmp_path, labels=labels)
+    assert loaded.head == {"classifier.weight", "classifier.bias"}
+    assert loaded.model.classifier.weight.shape == (labels, 32)
+    assert torch.equal(loaded.model.bert.pooler.dense.weight, tuned.bert.pooler.dense.weight)
+    assert labels != 5 or not torch.equal(loaded.model.classifier.weight, tuned.classifier.weight)
+
+
+def test_a_missing_pad_token_is_replaced_by_the_end_token(tmp_path: Path) -> None:
+    loaded = start(make_model_dir("llama", tmp_path))
+    assert loaded.tokenizer.pad_token == loaded.tokenizer.eos_token
+    assert loaded.model.config.pad_token_id == loaded.tokenizer.eos_token_id
+
+
+def test_pickled_weights_are_read_only_when_trusted(tmp_path: Path) -> None:
+    make_model_dir("bert", tmp_path)
+    expected = start(tmp_path).model.state_dict()
+    torch.save(load_file(tmp_path / "model.safetensors"), tmp_path / "pytorch_model.bin")
+    (tmp_path / "model.safetensors").unlink()
+    module._pristine.cache_clear()
+    with pytest.raises(ModelError, match="pickled"):
+        start(tmp_path)
+    trusted = start(tmp_path, allow_pickle=True).model.state_dict()
+    assert all(torch.equal(trusted[name], tensor) for name, tensor in expected.items())
+
+
+class Payload:
+    def __reduce__(self) -> tuple[Any, tuple[str]]:
+        return eval, ("1 / 0",)
+
+
+def test_a_trusted_pickle_still_runs_no_code(tmp_path: Path) -> None:
+    make_model_dir("bert", tmp_path)
+    (tmp_path / "model.safetensors").unlink()
+    torch.save({"embeddings": Payload()}, tmp_path / "pytorch_model.bin")
+    with pytest.raises(ModelError, match="more than tensors"):
+        start(tmp_path, allow_pickle=True)
+
+
+def test_weights_of_another_model_are_refused(tmp_path: Path) -> None:
+    make_model_dir("bert", tmp_path)
+    save_file({"something.else": torch.zeros(2)}, tmp_path / "model.safetensors", {"format": "pt"})
+    with pytest.raises(ModelError, match="do not belong"):
+        start(tmp_path)
+
+
+def test_weights_of_another_size_are_refused(tmp_path: Path) -> None:
+    make_model_dir("bert", tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**config, "intermediate_size": 48}))
+    with pytest.raises(ModelError, match="another shape"):
+        start(tmp_path)
+
+
+def test_it_is_silent(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    make_model_dir("bert", tmp_path)
+    capfd.readouterr()
+    start(tmp_path)
+    assert capfd.readouterr() == ("", "")

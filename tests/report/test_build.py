@@ -1,0 +1,187 @@
+import time
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from rich.console import Console
+from synthetic import ENVIRONMENT, make, measure
+
+from tuneworth.report import Report, build, render_html, terminal
+from tuneworth.results import rows
+from tuneworth.spec import TrialResult, TrialSpec
+
+
+def report(state: Any = "done", sweep: Any = None, **study: Any) -> Report:
+    made = make(state, sweep, **study)
+    return build(rows(made, made.spec.name), made.spec)
+
+
+def fixed(scores: dict[str, list[float]]) -> Any:
+    """Trials whose test score is given by method and seed; validation follows test."""
+
+    def state(trial: TrialSpec) -> TrialResult:
+        score = scores[trial.method][trial.seed]
+        return measure(trial, score=score, validation_score=score)
+
+    return state
+
+
+def test_headline_compares_the_best_small_method_with_full() -> None:
+    scores = {"full": [86.0, 86.4, 85.6], "bitfit": [84.1, 84.3, 83.9], "head": [80.0, 80.0, 80.0]}
+    [sentence] = report(fixed(scores), methods=["head", "full", "bitfit"]).headline
+    # Differences -1.9, -2.1, -1.7: mean -1.9, s = 0.2, t(2, 0.975) = 4.303, half width 4.303 * 0.2 / sqrt(3) = 0.497.
+    assert sentence == (
+        "On glue/mrpc at 100% of the training data and 3epochs, bitfit scores 84.1 f1 against 86.0 for full: worse "
+        "(difference −1.9, 95% CI −2.4 to −1.4, 3 paired seeds), with 0.18% of the parameters trained."
+    )
+
+
+def test_an_interval_that_holds_zero_is_no_clear_difference() -> None:
+    scores = {"full": [86.0, 85.0, 86.0], "bitfit": [85.0, 86.0, 86.0]}
+    [sentence] = report(fixed(scores), methods=["full", "bitfit"]).headline
+    assert ": no clear difference (0.0, 95% CI −2.5 to +2.5, 3 paired seeds)" in sentence
+
+
+@pytest.mark.parametrize(("seeds", "words"), [(1, "1 paired seed: too few"), (2, "2 paired seeds: too few")])
+def test_few_seeds_give_no_verdict_and_say_so(seeds: int, words: str) -> None:
+    scores = {"full": [86.0, 86.1], "bitfit": [70.0, 70.1]}
+    made = report(fixed(scores), methods=["full", "bitfit"], seeds=seeds)
+    assert words in made.headline[0]
+    assert "worse" not in made.headline[0]
+    assert any("Fewer than 3 seeds in 2 of 2 cells" in caution for caution in made.cautions)
+
+
+def test_validation_chooses_the_method_of_the_headline() -> None:
+    def state(trial: TrialSpec) -> TrialResult:
+        lucky = trial.method == "houlsby"
+        return measure(trial, score=90.0 if lucky else 80.0, validation_score=70.0 if lucky else 75.0)
+
+    assert "bitfit scores 80.0" in report(state, methods=["full", "bitfit", "houlsby"]).headline[0]
+
+
+def test_the_headline_stands_where_data_and_training_are_most() -> None:
+    made = report(methods=["full", "bitfit"], fractions=[1.0, 0.3], budgets=["2epochs", "90s", "20s"])
+    assert [(group.fraction, group.budget) for group in made.featured] == [(1.0, "90s")]
+
+
+def test_what_does_not_beat_the_baseline_says_so() -> None:
+    scores = {"full": [81.0, 81.1, 81.0], "bitfit": [80.0, 80.1, 80.2]}
+    assert "does not beat the baseline of 81.2" in report(fixed(scores), methods=["full", "bitfit"]).headline[0]
+
+
+def test_without_full_nothing_is_said_against_it() -> None:
+    made = report(methods=["head", "bitfit"])
+    assert made.reference is None
+    assert "full fine-tuning has no result here" in made.headline[0]
+    assert all(cell.against_full is None for group in made.groups for cell in group.cells)
+
+
+def test_a_variant_of_full_is_the_reference() -> None:
+    made = report(methods=["bitfit", "mine"], method={"mine": {"kind": "full"}})
+    assert made.reference == "mine"
+    assert "for mine" in made.headline[0]
+
+
+def test_only_seeds_that_both_finished_are_paired() -> None:
+    def state(trial: TrialSpec) -> str:
+        return "diverged" if (trial.method, trial.seed) in {("full", 0), ("bitfit", 3)} else "done"
+
+    [group] = report(state, methods=["full", "bitfit"], seeds=4).groups
+    bitfit = group.cells[1]
+    assert set(bitfit.scores) == {0, 1, 2}
+    assert bitfit.failed == 1
+    assert bitfit.against_full is not None
+    assert bitfit.against_full.n == 2
+
+
+def test_mixed_environments_are_said_out_loud_and_marked() -> None:
+    def state(trial: TrialSpec) -> TrialResult:
+        torch = "2.6.0" if trial.method == "bitfit" and trial.seed == 1 else "2.13.0"
+        return measure(trial, environment={**ENVIRONMENT, "torch": torch})
+
+    made = report(state, methods=["full", "bitfit", "head"])
+    assert any("unlike environments (torch differ" in caution for caution in made.cautions)
+    assert [cell.mixed for cell in made.groups[0].cells] == [False, True, False]
+    assert {fact.key: fact.values for fact in made.environment}["torch"] == (("2.13.0", 8), ("2.6.0", 1))
+    assert ">mixed</abbr>" in render_html(made)
+
+
+def test_one_environment_gives_no_caution() -> None:
+    assert report(seeds=3).cautions == ()
+
+
+def test_unfinished_and_failed_trials_are_counted_and_listed() -> None:
+    def state(trial: TrialSpec) -> str:
+        return {0: "done", 1: "Diverged: the loss is nan", 2: "pending"}[trial.seed]
+
+    made = report(state, methods=["full", "bitfit"])
+    assert (made.progress.done, made.progress.failed, made.progress.missing) == (2, 2, 2)
+    assert [failure.error for failure in made.failures] == ["Diverged: the loss is nan"] * 2
+    assert any("unfinished: 2 trials of 6" in caution for caution in made.cautions)
+    assert any("2 trials failed" in caution for caution in made.cautions)
+
+
+def test_swept_recipes_show_the_winner_and_charge_for_all() -> None:
+    made = report(sweep={"bitfit": (1e-3, 2e-3)}, methods=["full", "bitfit"])
+    full, bitfit = made.groups[0].cells
+    assert (full.recipes_tried, bitfit.recipes_tried, bitfit.planned) == (1, 2, 3)
+    assert bitfit.tuning_seconds == pytest.approx(6 * 26.0 * 0.62)
+    assert len(made.trials) == 6
+
+
+def test_peak_memory_is_the_largest_and_time_the_mean() -> None:
+    def state(trial: TrialSpec) -> TrialResult:
+        return measure(trial, peak_memory_bytes=100 * (trial.seed + 1), train_seconds=10.0 * (trial.seed + 1))
+
+    [cell] = report(state, methods=["full"]).groups[0].cells
+    assert (cell.peak_memory_bytes, cell.train_seconds) == (300, pytest.approx(20.0))
+
+
+@st.composite
+def odd_studies(draw: st.DrawFn) -> Report:
+    """Any mixture of states, odd scores, missing baselines and names."""
+    methods = draw(st.lists(st.sampled_from(["head", "full", "bitfit", "houlsby", "<b>"]), min_size=1, unique=True))
+    variants = {"<b>": {"kind": "lora"}} if "<b>" in methods else {}
+    tasks = draw(st.lists(st.sampled_from(["glue/mrpc", "a<script>b", "stars"]), min_size=1, max_size=2, unique=True))
+    states = st.sampled_from(["done", "pending", "running", "<i>lost</i>", "odd"])
+    odd = st.sampled_from([0.0, -12.5, 100.0, float("nan"), float("inf"), 86.0])
+    trained = st.sampled_from([0, 1, 10**10])
+
+    def state(trial: TrialSpec) -> Any:
+        chosen = draw(states)
+        if chosen != "odd":
+            return chosen
+        score = draw(odd)
+        return measure(trial, score=score, validation_score=score, baseline_score=draw(odd), curve=(),
+                       trainable_parameters=draw(trained), train_seconds=draw(st.sampled_from([0.0, 5.0])))  # fmt: skip
+
+    return report(state, methods=methods, method=variants, tasks=tasks, seeds=draw(st.integers(1, 3)),
+                  fractions=draw(st.sampled_from([[1.0], [0.025, 1.0]])))  # fmt: skip
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(odd_studies())
+def test_any_study_can_be_shown(made: Report) -> None:
+    assert made.headline
+    cells = [cell for group in made.groups for cell in group.cells]
+    assert sum(len(cell.scores) for cell in cells) == made.progress.done
+    assert len(made.failures) == made.progress.failed
+    if any(len(cell.scores) < 3 for cell in cells if cell.scores):
+        assert any("Fewer than 3 seeds" in caution for caution in made.cautions)
+    assert not any("worse" in sentence or "better" in sentence for sentence in made.headline) or made.progress.done >= 6
+    page = render_html(made)
+    assert "a<script>b" not in page
+    assert "<i>lost</i>" not in page
+    console = Console(width=80, file=None, record=True, quiet=True)
+    console.print(terminal.results(made), terminal.summary(made))
+
+
+def test_ten_thousand_trials_take_seconds() -> None:
+    study = make(methods=["head", "full", "bitfit", "houlsby", "lora"], tasks=["glue/mrpc", "glue/cola"],
+                 fractions=[i / 100 for i in range(1, 101)], seeds=10)  # fmt: skip
+    table = rows(study, "first")
+    start = time.perf_counter()
+    made = build(table, study.spec)
+    assert time.perf_counter() - start < 10
+    assert len(made.groups) == 200
