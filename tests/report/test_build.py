@@ -5,8 +5,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rich.console import Console
-from synthetic import ENVIRONMENT, make, measure
 
+from synthetic import ENVIRONMENT, make, measure
 from tuneworth.report import Report, build, render_html, terminal
 from tuneworth.results import rows
 from tuneworth.spec import TrialResult, TrialSpec
@@ -101,7 +101,7 @@ def test_mixed_environments_are_said_out_loud_and_marked() -> None:
         return measure(trial, environment={**ENVIRONMENT, "torch": torch})
 
     made = report(state, methods=["full", "bitfit", "head"])
-    assert any("unlike environments (torch differ" in caution for caution in made.cautions)
+    assert any("unlike environments (torch differs)" in caution for caution in made.cautions)
     assert [cell.mixed for cell in made.groups[0].cells] == [False, True, False]
     assert {fact.key: fact.values for fact in made.environment}["torch"] == (("2.13.0", 8), ("2.6.0", 1))
     assert ">mixed</abbr>" in render_html(made)
@@ -128,6 +128,13 @@ def test_swept_recipes_show_the_winner_and_charge_for_all() -> None:
     assert (full.recipes_tried, bitfit.recipes_tried, bitfit.planned) == (1, 2, 3)
     assert bitfit.tuning_seconds == pytest.approx(6 * 26.0 * 0.62)
     assert len(made.trials) == 6
+    assert any("recipes tried: full 1 and bitfit 2" in caution for caution in made.cautions)
+
+
+def test_equal_tuning_is_no_caution() -> None:
+    made = report(sweep={"full": (1e-5, 5e-5), "bitfit": (1e-3, 2e-3)}, methods=["full", "bitfit"])
+    assert made.swept
+    assert made.cautions == ()
 
 
 def test_peak_memory_is_the_largest_and_time_the_mean() -> None:
@@ -170,18 +177,22 @@ def test_any_study_can_be_shown(made: Report) -> None:
     if any(len(cell.scores) < 3 for cell in cells if cell.scores):
         assert any("Fewer than 3 seeds" in caution for caution in made.cautions)
     assert not any("worse" in sentence or "better" in sentence for sentence in made.headline) or made.progress.done >= 6
+    Console(width=80, quiet=True).print(terminal.results(made), terminal.summary(made))
+
+
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(odd_studies())
+def test_any_study_makes_a_page_without_its_names_as_markup(made: Report) -> None:
     page = render_html(made)
+    assert page.rstrip().endswith("</html>")
     assert "a<script>b" not in page
     assert "<i>lost</i>" not in page
-    console = Console(width=80, file=None, record=True, quiet=True)
-    console.print(terminal.results(made), terminal.summary(made))
 
 
 def test_ten_thousand_trials_take_seconds() -> None:
     study = make(methods=["head", "full", "bitfit", "houlsby", "lora"], tasks=["glue/mrpc", "glue/cola"],
                  fractions=[i / 100 for i in range(1, 101)], seeds=10)  # fmt: skip
-    table = rows(study, "first")
     start = time.perf_counter()
-    made = build(table, study.spec)
+    made = build(rows(study, "first"), study.spec)
     assert time.perf_counter() - start < 10
     assert len(made.groups) == 200

@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 from rich.console import Console
-from synthetic import make
 
+from synthetic import make
 from tuneworth.report import build, terminal
 from tuneworth.results import rows
 

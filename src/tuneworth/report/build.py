@@ -81,7 +81,9 @@ def _key_numbers(
     numbers = [("Trials finished", f"{progress.done:,} of {progress.total:,}", ", ".join(rest) or "none failed")]
     counts = sorted({len(cell.scores) for group in groups for cell in group.cells})
     if counts:
-        few = "too few for a ranking" if counts[0] < FEW else "paired: same data, same order"
+        few = "paired: same data, same order"
+        if counts[0] < FEW:
+            few = "too few for a ranking" if counts[-1] < FEW else f"fewer than {FEW} carry no ranking"
         seeds = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
         numbers.append(("Seeds a cell", seeds, few))
     spent = sum(row["train_seconds"] or 0 for row in done)
@@ -108,10 +110,17 @@ def _cautions(progress: Progress, groups: Sequence[Group], environment: Sequence
         cells = sum(1 for number in counts if number < FEW)
         found.append(f"Fewer than {FEW} seeds in {cells} of {words.several(len(counts), 'cell')} with results: "
                      "chance can turn their order, so read no ranking from them.")  # fmt: skip
+    efforts = {cell.method: cell.recipes_tried for group in groups for cell in group.cells}
+    if len(set(efforts.values())) > 1:
+        each = words.listed([f"{method} {number}" for method, number in efforts.items()])
+        found.append(
+            f"Methods were not tuned with the same effort (recipes tried: {each}), which favours the more tuned."
+        )
     unlike = [fact.key for fact in environment if len(fact.values) > 1]
     if unlike:
-        found.append(f"Trials ran in unlike environments ({words.listed(unlike)} differ), which moves times, and may "
-                     "move scores; comparisons that mix them are marked.")  # fmt: skip
+        differ = f"{words.listed(unlike)} {'differs' if len(unlike) == 1 else 'differ'}"
+        found.append(f"Trials ran in unlike environments ({differ}), which moves times, and may move scores; "
+                     "comparisons that mix them are marked.")  # fmt: skip
     return tuple(found)
 
 

@@ -189,11 +189,12 @@ def _colour(report: Report) -> alt.Color:
 
     methods = list(report.methods)
     width = 30 + 7 * max(len(name) for name in methods)
-    # The number of columns follows the width, so that the legend wraps on a phone.
+    # As many columns as fit, so that the legend wraps on a phone. They follow the container, since fitting the chart
+    # into it changes `width` after the height is set, and a row more would then be cut off; 75 is about the axis.
     legend = alt.Legend(
         title=None,
         orient="bottom",
-        columns=alt.ExprRef(f"max(1, floor(width / {width}))"),
+        columns=alt.ExprRef(f"max(1, floor((width ? containerSize()[0] - 75 : 0) / {width}))"),
         symbolLimit=0,
         symbolSize=70,
     )

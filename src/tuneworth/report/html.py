@@ -29,13 +29,12 @@ __all__ = ["render_html", "write_html"]
 def write_html(report: Report, path: str | Path) -> Path:
     """Write the report to `path`, whole or not at all. Raises SpecError where that cannot be."""
     path = Path(path)
-    text = render_html(report)
-    if path.is_dir():
-        raise SpecError(f"{str(path)!r} is a directory", f"name a file, such as {path / 'report.html'}")
     try:
-        _replace(path, text)
-    except FileNotFoundError:
-        raise SpecError(f"there is no directory {str(path.parent)!r}", "make it, or give another path") from None
+        if path.is_dir():
+            raise SpecError(f"{str(path)!r} is a directory", f"name a file, such as {path / 'report.html'}")
+        if not path.parent.is_dir():
+            raise SpecError(f"there is no directory {str(path.parent)!r}", "make it, or give another path")
+        _replace(path, render_html(report))
     except OSError as error:
         reason = error.strerror or str(error)
         raise SpecError(f"cannot write {str(path)!r}: {reason}", "give a path that you may write to") from None

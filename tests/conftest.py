@@ -1,0 +1,59 @@
+"""What many tests share: a tiny model, a small file of examples, a study over both."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+# Tiny models gain nothing from threads, and tests run beside other work: one thread, here and in every child.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+import pytest
+
+from families import make_model_dir
+from tuneworth.spec import StudySpec
+from tuneworth.study import Study
+
+GOOD, BAD = ("good", "fine", "great", "lovely"), ("bad", "poor", "awful", "dull")
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_model_dir("bert", tmp_path_factory.mktemp("models") / "tiny-bert")
+
+
+@pytest.fixture(scope="session")
+def reviews(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """120 short texts labelled good or bad by a word in them."""
+    rng = random.Random(0)
+    rows = ["text,label"]
+    for number in range(120):
+        label = ("good", "bad")[number % 2]
+        word = rng.choice(GOOD if label == "good" else BAD)
+        rows.append(f"film {number} is {word} {'indeed ' * rng.randrange(4)},{label}")
+    path = tmp_path_factory.mktemp("data") / "reviews.csv"
+    path.write_text("\n".join(rows) + "\n")
+    return path
+
+
+@pytest.fixture
+def make_study(tiny_model: Path, reviews: Path, tmp_path: Path) -> Callable[..., Study]:
+    """A study of the tiny model on the reviews, with a store of its own; keywords change the spec."""
+
+    def make(**changes: Any) -> Study:
+        plain: dict[str, Any] = {
+            "name": "reviews", "models": [str(tiny_model)], "methods": ["head", "bitfit"], "tasks": ["reviews"],
+            "budgets": ["6steps"], "seeds": 2, "evaluations": 2, "precision": "fp32",
+            "task": {"reviews": {"train": reviews, "text": "text", "label": "label"}},
+        }  # fmt: skip
+        return Study(StudySpec.parse({**plain, **changes}), str(tmp_path / "store.db"))
+
+    return make
+
+
+def silent(_: object) -> None:
+    """A watch that shows nothing."""

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from families import make_tokenizer
+from tuneworth.tasks import Examples
+from tuneworth.train.batches import Batches, Tokens, collate, tokenize, tokenize_cached
+
+
+@given(st.lists(st.integers(1, 50), min_size=1, max_size=300), st.integers(1, 40), st.integers(0, 2**62), st.integers(0, 3))
+def test_every_epoch_holds_every_example_once(lengths: list[int], size: int, seed: int, epoch: int) -> None:
+    batches = Batches(np.array(lengths), size, seed)
+    steps = range(epoch * batches.steps_per_epoch, (epoch + 1) * batches.steps_per_epoch)
+    seen = np.concatenate([batches.at(step) for step in steps])
+    assert sorted(seen) == list(range(len(lengths)))
+    assert all(len(batches.at(step)) <= size for step in steps)
+
+
+def test_the_order_depends_on_the_seed_and_the_step_alone() -> None:
+    lengths = np.arange(1, 101)
+    forward = Batches(lengths, 8, 5)
+    order = [forward.at(step).tolist() for step in range(40)]
+    again = Batches(lengths, 8, 5)
+    assert [again.at(step).tolist() for step in reversed(range(40))] == order[::-1]
+    assert [Batches(lengths, 8, 6).at(step).tolist() for step in range(40)] != order
+    assert order[:13] != order[13:26]
+
+
+def test_batches_hold_examples_of_like_length() -> None:
+    lengths = np.random.default_rng(0).integers(5, 100, 3000)
+    batches = Batches(lengths, 32, 1)
+    padded = sum(len(b) * lengths[b].max() for b in (batches.at(s) for s in range(batches.steps_per_epoch)))
+    assert padded / lengths.sum() < 1.1
+
+
+def test_collate_pads_as_the_tokenizer_does() -> None:
+    tokenizer = make_tokenizer("bert")
+    texts, pairs = ["a cat", "dogs bark at night", "no"], ["one", "two three", "x"]
+    tokens = tokenize(tokenizer, texts, pairs, 12)
+    ours = collate(tokens, np.array([2, 0, 1]), tokenizer.pad_token_id, torch.device("cpu"))
+    theirs = tokenizer([texts[i] for i in (2, 0, 1)], [pairs[i] for i in (2, 0, 1)], truncation=True, max_length=12,
+                       padding=True, return_tensors="pt")  # fmt: skip
+    assert set(ours) == set(theirs)
+    for name in ours:
+        assert torch.equal(ours[name], theirs[name]), name
+
+
+def test_tokens_are_kept_and_a_damaged_file_is_made_anew(tmp_path: Path) -> None:
+    examples = Examples(["a cat", "dogs"], None, np.array([0, 1]))
+    path = tmp_path / "tokens" / "t.safetensors"
+
+    def read() -> Tokens:
+        return tokenize_cached(path, make_tokenizer("bert"), examples, 16)
+
+    first = read()
+    stamp = path.stat().st_mtime_ns
+    assert np.array_equal(read().ids, first.ids)
+    assert path.stat().st_mtime_ns == stamp
+    path.write_bytes(path.read_bytes()[:20])
+    assert np.array_equal(read().ids, first.ids)
+    assert list(path.parent.iterdir()) == [path]
