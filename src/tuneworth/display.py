@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
 from rich.text import Text
 
@@ -63,7 +64,7 @@ class Display:
             self.progress.remove_task(self.rows.pop(key))
         for key, record in board.running.items():
             if key not in self.rows:
-                self.rows[key] = self.progress.add_task("  " + describe(record.trial), total=1.0, note="loading")
+                self.rows[key] = self.progress.add_task("  " + escape(describe(record.trial)), total=1.0, note="loading")
             event = board.progress.get(key)
             if event:
                 note = f"{event.rate:.0f} examples/s" if event.rate else "waiting for the device"

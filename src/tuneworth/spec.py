@@ -135,6 +135,11 @@ class StudySpec(Frozen):
             raise SpecError(f"a study cannot be named {name!r}", "use letters, digits, '_', '-', '.' (at most 100)")
         return name
 
+    @field_validator("models", "methods", "tasks", "fractions", mode="before")
+    @classmethod
+    def _one_is_a_list(cls, value: Any) -> Any:
+        return [value] if isinstance(value, (str, float, int)) else value
+
     @field_validator("models", "methods", "tasks", mode="after")
     @classmethod
     def _names(cls, value: tuple[str, ...], info: Any) -> tuple[str, ...]:
@@ -151,7 +156,7 @@ class StudySpec(Frozen):
     @field_validator("budgets", mode="before")
     @classmethod
     def _budgets(cls, value: Any) -> Any:
-        if isinstance(value, str):
+        if isinstance(value, (str, float, int)):
             value = [value]
         if isinstance(value, (list, tuple)):
             return _distinct([v if isinstance(v, (Budget, dict)) else Budget.parse(v) for v in value], "budgets")
@@ -237,15 +242,16 @@ def _variant(name: str, table: Any) -> Any:
 
 
 def _readable(error: ValidationError, source: str) -> SpecError:
-    """The first of pydantic's complaints, in our form."""
-    first = error.errors()[0]
+    """The first of pydantic's complaints, in our form; a misspelt key before the right one that is then missing."""
+    first = min(error.errors(), key=lambda complaint: complaint["type"] != "extra_forbidden")
     where = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         parent: type[BaseModel] = FileTask if first["loc"][0] == "task" else StudySpec
         return SpecError(f"{source} has an unknown key {where!r}", did_you_mean(str(first["loc"][-1]), parent.model_fields))
     if first["type"] == "missing":
         return SpecError(f"{source} lacks {where!r}", "add it; docs/first-study.md shows a whole study file")
-    return SpecError(f"{source}: {where} = {first['input']!r}: {first['msg'].lower()}", "correct it and run again")
+    said = re.sub(" or instance of .*", "", first["msg"].lower()).replace("dictionary", "table").replace("tuple", "list")
+    return SpecError(f"{source}: {where} = {first['input']!r}: {said}", "correct it and run again")
 
 
 class TrialSpec(Frozen):

@@ -27,6 +27,7 @@ from tuneworth.train.batches import Batches, tokenize_cached
 from tuneworth.train.checkpoint import Checkpointer, LoopState
 from tuneworth.train.clock import Clock
 from tuneworth.train.evaluate import logits
+from tuneworth.train.fast import lay_out
 from tuneworth.train.loop import Training, train
 from tuneworth.train.targets import Targets
 
@@ -72,10 +73,9 @@ def _run(job: Job, device: torch.device) -> Iterator[Event]:
     method = get_method(trial.kind)
     options = method_options(method, dict(trial.options))
     names = tune(loaded, method, options, rng.generator(trial.seed, "delta"))
-    model = loaded.model.to(device)
+    model = loaded.model
     cost = flops.count(model)
-    if precision == "bf16":
-        devices.cast_frozen(model)
+    lay_out(model, device, precision)
 
     kept = f"{trial.model_fingerprint}-{trial.task_fingerprint}-{trial.max_length}"
     tokens, test_tokens = (

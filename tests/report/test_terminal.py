@@ -34,9 +34,8 @@ def test_results_fit_80_columns_and_keep_every_number(report: Any) -> None:
     [full] = [line for line in text[: len(text) // 4] if line.startswith("full")]
     cell = report.groups[0].cells[1]
     assert full.split()[1:] == [f"{cell.mean:.1f}", "±", f"{cell.deviation:.1f}", "3", "–", "100%", "7.8", "s"]
-    assert "".join(line.split("  ")[0].strip() for line in text if line.startswith(("a-rather", "name-of"))).startswith(
-        "a-rather-long-name-of"[:14]
-    )
+    folded = [line[:15].strip() for line in text if line.startswith((LONG[:15], LONG[15:30], LONG[30:] + " "))]
+    assert "".join(folded[:3]) == LONG
 
 
 def test_every_group_has_its_title(report: Any) -> None:
@@ -65,3 +64,10 @@ def test_nothing_finished_yet_is_said() -> None:
     study = make("pending")
     text = "\n".join(lines(terminal.summary(build(rows(study, "first"), study.spec))))
     assert "No trial of this study has a result yet." in text
+
+
+def test_show_prints_tables_and_headline(report: Any) -> None:
+    out = io.StringIO()
+    terminal.show(report, Console(file=out, width=80))
+    assert " ".join(out.getvalue().split()).endswith(report.headline[-1])
+    assert out.getvalue().count("against full") == 4

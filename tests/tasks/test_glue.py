@@ -13,13 +13,15 @@ from tuneworth.errors import DataError
 from tuneworth.tasks.glue import TASKS, GlueTask
 from tuneworth.tasks.hub import load_columns
 
+PROXIES = [f"{scheme}_proxy" for scheme in ("http", "https", "all")]
+PROXIES += [name.upper() for name in PROXIES]
 BY_NAME = {task.config: task for task in TASKS}
 
 
 @pytest.mark.parametrize(
     ("config", "train", "test", "first", "labels"),
     [
-        ("mrpc", 3668, 408, 'He said the foodservice pie business doesn\'t fit the company\'s long-term growth', [1, 0, 0]),
+        ("mrpc", 3668, 408, "He said the foodservice pie business doesn't fit", [1, 0, 0]),
         ("cola", 8551, 1043, "The sailors rode the breeze clear of the rocks.", [1, 1, 1]),
         ("stsb", 5749, 1500, "A man with a hard hat is dancing.", [5.0, 4.75, 5.0]),
     ],
@@ -131,7 +133,7 @@ def test_the_hub_serves_what_no_directory_holds(cola_on_the_hub: GlueTask, tmp_p
 
 def test_what_the_hub_lacks_is_one_clear_error(cola_on_the_hub: GlueTask) -> None:
     for fault in ({"config": "nothing"}, {"hub_dev": "nothing"}):
-        with pytest.raises(DataError, match="cannot get .*\ngive GLUE's own files"):
+        with pytest.raises(DataError, match=r"cannot get .*\ngive GLUE's own files"):
             replace(cola_on_the_hub, **fault).load(None)
     with pytest.raises(DataError, match="has no column 'text', but sentence, label"):
         load_columns(cola_on_the_hub.hub, "cola", "train", ["text"], "")
@@ -147,12 +149,14 @@ def test_withheld_labels_are_refused(cola_on_the_hub: GlueTask) -> None:
 def test_without_a_network_the_error_comes_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, closed: dict[str, str]
 ) -> None:
-    for name in ("TUNEWORTH_DATA", "HF_DATASETS_CACHE", "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
+    for name in ("TUNEWORTH_DATA", "HF_HUB_OFFLINE", "HF_DATASETS_CACHE", *PROXIES):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HF_HOME", str(tmp_path))
     for name, value in closed.items():
         monkeypatch.setenv(name, value)
     started = perf_counter()
-    with pytest.raises(DataError, match=r"'nyu-mll/glue/mrpc'.*cannot be reached.*\n.*--data-dir DIR .*DIR/MRPC/train.tsv"):
+    with pytest.raises(
+        DataError, match=r"'nyu-mll/glue/mrpc'.*cannot be reached.*\n.*--data-dir DIR .*DIR/MRPC/train.tsv"
+    ):
         BY_NAME["mrpc"].load(tmp_path)
     assert perf_counter() - started < 2

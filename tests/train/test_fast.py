@@ -4,6 +4,8 @@ import pytest
 import torch
 
 from families import ENCODERS, WITHOUT_BIASES, make_model_dir
+from tuneworth.methods import get_method, method_options
+from tuneworth.methods._tune import tune
 from tuneworth.models.load import load
 from tuneworth.train.fast import ByteDropout, byte_dropout, speed_up
 
@@ -54,3 +56,24 @@ def test_neighbouring_elements_drop_independently() -> None:
 def test_evaluation_is_left_alone() -> None:
     x = torch.randn(10)
     assert ByteDropout(0.5).eval()(x) is x
+
+
+@pytest.mark.parametrize("family", ENCODERS)
+def test_adapters_still_act_in_the_fast_model(family: str, tmp_path: object) -> None:
+    source = str(make_model_dir(family, tmp_path / family))  # type: ignore[operator]
+    ids = torch.randint(5, 60, (3, 11), generator=torch.Generator().manual_seed(1))
+    outputs = []
+    for fast in (False, True):
+        loaded = load(source, 2, "classification", torch.Generator().manual_seed(0))
+        method = get_method("houlsby")
+        names = tune(loaded, method, method_options(method, {}), torch.Generator().manual_seed(0))
+        with torch.no_grad():
+            for name, parameter in loaded.model.named_parameters():
+                if name in names and "adapter" in name:
+                    parameter.copy_(torch.randn(parameter.shape, generator=torch.Generator().manual_seed(len(name))))
+        if fast:
+            speed_up(loaded.model)
+        outputs.append(loaded.model.eval()(input_ids=ids).logits.detach())
+    torch.testing.assert_close(outputs[0], outputs[1], rtol=1e-3, atol=1e-4)
+    plain = load(source, 2, "classification", torch.Generator().manual_seed(0)).model.eval()(input_ids=ids).logits
+    assert (outputs[0] - plain).abs().max() > 1e-2

@@ -18,6 +18,7 @@ from tuneworth.models.load import load
 from tuneworth.train import device as devices
 from tuneworth.train.batches import tokenize
 from tuneworth.train.evaluate import logits
+from tuneworth.train.fast import lay_out
 from tuneworth.train.targets import Targets
 
 
@@ -55,9 +56,7 @@ class Predictor:
         self.model, self.tokenizer = load_delta(directory, model)
         where = devices.pick(device)
         self.precision = devices.resolve_precision(self.info.precision, where)
-        if self.precision == "bf16":
-            devices.cast_frozen(self.model)
-        self.model.to(where)
+        lay_out(self.model, where, self.precision)
         self._targets = Targets(self.info.task_kind, self.info.target_mean, self.info.target_scale)
 
     def predict(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> list[dict[str, Any]]:

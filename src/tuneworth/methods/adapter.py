@@ -60,8 +60,11 @@ class Houlsby:
 
     name: ClassVar = "houlsby"
     summary: ClassVar = "two adapters a layer, behind attention and FFN, before the residual; LayerNorms trained"
-    source: ClassVar = "Houlsby et al. 2019 (arXiv 1902.00751), figure 2; what is trained: google-research/adapter-bert"
-    recipe: ClassVar = Recipe(learning_rate=1e-3)
+    source: ClassVar = (
+        "Houlsby et al. 2019 (arXiv 1902.00751), figure 2; learning rate: the top of its sweep (3e-5, 3e-4, 3e-3), since "
+        "short budgets on small encoders learnt too little below it (docs/log.md)"
+    )
+    recipe: ClassVar = Recipe(learning_rate=3e-3)
     Options: ClassVar = HoulsbyOptions
 
     def apply(self, model: PreTrainedModel, options: HoulsbyOptions, generator: torch.Generator) -> None:
@@ -79,8 +82,11 @@ class Pfeiffer:
 
     name: ClassVar = "pfeiffer"
     summary: ClassVar = "one adapter a layer, behind the FFN"
-    source: ClassVar = "Pfeiffer et al. 2021 (arXiv 2005.00247), section 3; placing as AdapterHub's `seq_bn`"
-    recipe: ClassVar = Recipe(learning_rate=1e-3)
+    source: ClassVar = (
+        "Pfeiffer et al. 2021 (arXiv 2005.00247), section 3, placed as AdapterHub's `seq_bn`; learning rate as houlsby's: "
+        "the paper's 1e-4 is for longer training (docs/log.md)"
+    )
+    recipe: ClassVar = Recipe(learning_rate=3e-3)
     Options: ClassVar = PfeifferOptions
 
     def apply(self, model: PreTrainedModel, options: PfeifferOptions, generator: torch.Generator) -> None:
@@ -97,7 +103,10 @@ class Parallel:
 
     name: ClassVar = "parallel"
     summary: ClassVar = "one scaled adapter a layer, beside the FFN"
-    source: ClassVar = "He et al. 2022 (arXiv 2110.04366), table 1; s = 4 as its scaled parallel adapter"
+    source: ClassVar = (
+        "He et al. 2022 (arXiv 2110.04366), table 1; s = 4 as its scaled parallel adapter; learning rate: a third of "
+        "houlsby's, since s scales its steps"
+    )
     recipe: ClassVar = Recipe(learning_rate=1e-3)
     Options: ClassVar = ParallelOptions
 

@@ -18,7 +18,7 @@ class Head:
     name: ClassVar = "head"
     summary: ClassVar = "the task head alone; the pre-trained model stays frozen"
     source: ClassVar = (
-        "the frozen 'default' model of arXiv 2401.04051; recipe: our own check on a validation part of MRPC"
+        "the frozen 'default' model of arXiv 2401.04051, which states no recipe; learning rate our choice, not swept"
     )
     recipe: ClassVar = Recipe(learning_rate=5e-3)
     Options: ClassVar = methods.Options

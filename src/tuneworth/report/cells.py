@@ -63,7 +63,7 @@ def _cell(method: str, trials: list[Row], full: list[Row], spent: float) -> Cell
         trainable_parameters=_over(done, "trainable_parameters"), total_parameters=_over(done, "total_parameters"),
         train_seconds=_over(done, "train_seconds"), eval_seconds=_over(done, "eval_seconds"),
         setup_seconds=_over(done, "setup_seconds"), peak_memory_bytes=_over(done, "peak_memory_bytes", max),
-        delta_bytes=_over(done, "delta_bytes"), recipe=chosen[0]["recipe"],
+        delta_bytes=_over(done, "delta_bytes"), recipe=chosen[0]["recipe"], swept=_swept(trials),
         recipes_tried=len({_text(row["recipe"]) for row in trials}), tuning_seconds=spent,
         environments=frozenset(_text(row["environment"]) for row in done),
     )  # fmt: skip
@@ -77,6 +77,12 @@ def _mixed(done: list[Row], full: list[Row]) -> bool:
     """Whether a seed's two trials ran in unlike environments."""
     partner = {row["seed"]: row["environment"] for row in full}
     return any(row["environment"] != partner[row["seed"]] for row in done if row["seed"] in partner)
+
+
+def _swept(trials: list[Row]) -> tuple[str, ...]:
+    """The recipe's keys that the cell tried more than one value of."""
+    first = trials[0]["recipe"]
+    return tuple(key for key in first if any(row["recipe"][key] != first[key] for row in trials))
 
 
 def _over(rows: list[Row], key: str, how: Callable[[list[float]], float] = fmean) -> float | None:

@@ -8,33 +8,34 @@ from tuneworth.report import words
 from tuneworth.report.value import Cell, Group, Report
 
 if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
     from rich.console import Group as Lines
-    from rich.console import RenderableType
     from rich.table import Table
 
-__all__ = ["results", "summary"]
+__all__ = ["results", "show", "summary"]
 
 SHOWN = 5
 """Failures that a terminal lists; a study may have thousands."""
 
 
+def show(report: Report, console: Console) -> None:
+    """Print `results`."""
+    console.print(results(report))
+
+
 def results(report: Report) -> Lines:
-    """Every group of the study as a table, then what one must know to read them."""
+    """Every group of the study as a table, what one must know to read them, and the headline."""
     return _lines(report, report.groups)
 
 
 def summary(report: Report) -> Lines:
-    """The featured groups, the headline and the cautions."""
-    from rich.console import Group as Lines
-    from rich.padding import Padding
-    from rich.text import Text
-
-    finding = [Padding(Text(sentence, style="bold"), (0, 0, 1, 0)) for sentence in report.headline]
-    return Lines(_lines(report, report.featured), *finding)
+    """The same with the featured groups alone, where the whole study would fill many screens."""
+    return _lines(report, report.featured)
 
 
 def _lines(report: Report, groups: tuple[Group, ...]) -> Lines:
     from rich.console import Group as Lines
+    from rich.padding import Padding
     from rich.text import Text
 
     parts: list[RenderableType] = []
@@ -47,6 +48,7 @@ def _lines(report: Report, groups: tuple[Group, ...]) -> Lines:
         parts.append(Text(f"  and {len(report.failures) - SHOWN} more; the report has them all"))
     if report.cautions:
         parts.append(Text())
+    parts += [Padding(Text(sentence, style="bold"), (0, 0, 1, 0)) for sentence in report.headline]
     return Lines(*parts)
 
 

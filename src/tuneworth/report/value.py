@@ -39,6 +39,8 @@ class Cell:
     peak_memory_bytes: float | None
     delta_bytes: float | None
     recipe: Mapping[str, Any]
+    swept: tuple[str, ...]
+    """The keys of the recipe that more than one value was tried of."""
     recipes_tried: int
     tuning_seconds: float
     """Training seconds over every recipe tried, the losing ones included."""

@@ -177,7 +177,8 @@ def _class_name(value: Any) -> str:
 
 def _class_order(labels: Counter[str]) -> Any:
     """Numbers by value, texts by alphabet."""
-    numeric = all(_number(label) is not None for label in labels)
+    numbers = [_number(label) for label in labels]
+    numeric = all(number is not None and math.isfinite(number) for number in numbers)
     return (lambda label: (float(label), label)) if numeric else None
 
 
@@ -188,9 +189,9 @@ def _no_missing(table: Table, name: str) -> None:
 
 
 def _empty(table: Table, name: str) -> str:
-    """`2 of 10 rows (lines 3 and 7)` where the column is null or blank; "" where it nowhere is."""
+    """`2 of 10 rows (lines 3 and 7)` where the column is null, NaN or blank; "" where it nowhere is."""
     values = table.columns[name]
-    rows = [i for i, value in enumerate(values) if value is None or (isinstance(value, str) and not value.strip())]
+    rows = [i for i, v in enumerate(values) if v is None or v != v or (isinstance(v, str) and not v.strip())]
     return f"{len(rows):,} of {len(values):,} rows ({where(table, rows)})" if rows else ""
 
 

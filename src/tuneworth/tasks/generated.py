@@ -18,7 +18,7 @@ from tuneworth.spec import Kind
 from tuneworth.tasks import Examples, TaskData
 from tuneworth.tasks._lexicon import TEST, TRAIN, Concept, Lexicon
 
-TRAIN_SIZE, TEST_SIZE = 600, 200
+TEST_SIZE = 200
 
 Row = tuple[str, str | None, float]
 Grammar = Callable[[random.Random, Lexicon], Row]
@@ -34,11 +34,12 @@ class GeneratedTask:
     metrics: tuple[str, ...]
     label_names: tuple[str, ...] | None
     grammar: Grammar
-    seed: int
+    train_size: int = 600
+    seed: int = 1
 
     def load(self, data_dir: Path | None) -> TaskData:  # noqa: ARG002 (no data is read)
-        """600 training and 200 test examples, the same on every machine."""
-        return TaskData(self._draw(TRAIN, TRAIN_SIZE), self._draw(TEST, TEST_SIZE), self.label_names)
+        """`train_size` training and 200 test examples, the same on every machine."""
+        return TaskData(self._draw(TRAIN, self.train_size), self._draw(TEST, TEST_SIZE), self.label_names)
 
     def _draw(self, lexicon: Lexicon, size: int) -> Examples:
         rng = random.Random(f"{self.seed} {self.name} {lexicon.name}")
@@ -57,7 +58,7 @@ def _distinct(draw: Callable[[], Row]) -> Iterator[Row]:
             yield row
 
 
-# --- acceptability: one clause, right, or with one violation that only knowledge of its words shows -----------------
+# --- acceptability: one clause, right, or with one violation that only knowledge of its words shows
 
 
 def acceptability(rng: random.Random, words: Lexicon) -> Row:
@@ -66,45 +67,29 @@ def acceptability(rng: random.Random, words: Lexicon) -> Row:
     return text[0].upper() + text[1:] + ".", None, float(good)
 
 
-def _agreement(rng: random.Random, words: Lexicon, good: bool) -> str:
-    """`the old nurses sleep` / `the old nurses sleeps`."""
-    noun, verb, plural = rng.choice(words.nouns), rng.choice(words.intransitives), rng.random() < 0.5
-    subject = noun.plural if plural else noun.singular
-    predicate = verb.base if plural == good else verb.third
-    return f"the {_maybe(rng, words)}{subject} {predicate} {rng.choice(_WHEN)}"
-
-
-def _determiner(rng: random.Random, words: Lexicon, good: bool) -> str:
-    """`these pilots ...` / `these pilot ...`."""
-    noun, verb, plural = rng.choice(words.nouns), rng.choice(words.intransitives), rng.random() < 0.5
-    determiner = rng.choice(("these", "many", "several") if plural else ("this", "every", "one"))
-    subject = noun.plural if plural == good else noun.singular
-    return f"{determiner} {_maybe(rng, words)}{subject} {verb.past} {rng.choice(_WHEN)}"
-
-
 def _auxiliary(rng: random.Random, words: Lexicon, good: bool) -> str:
     """`the cook will sleep` / `the cook will slept`."""
     noun, verb = rng.choice(words.nouns), rng.choice(words.intransitives)
     auxiliary = rng.choice(("will", "must", "did not", "could never"))
-    return f"the {noun.singular} {auxiliary} {verb.base if good else verb.past} {rng.choice(_WHEN)}"
+    return f"the {noun} {auxiliary} {verb.base if good else verb.past} {rng.choice(_WHEN)}"
 
 
 def _object(rng: random.Random, words: Lexicon, good: bool) -> str:
     """A verb that takes no object, with one: `the nurse inspected the lamp` / `the nurse slept the lamp`."""
     noun, thing = rng.choice(words.nouns), rng.choice(words.things)
     verb = rng.choice(words.transitives if good else words.intransitives)
-    return f"the {_maybe(rng, words)}{noun.singular} {verb.past} the {thing} {rng.choice(_WHEN)}"
+    return f"the {_maybe(rng, words)}{noun} {verb.past} the {thing} {rng.choice(_WHEN)}"
 
 
 def _order(rng: random.Random, words: Lexicon, good: bool) -> str:
     """`the tired nurse slept` / `the nurse tired slept`, or noun and verb exchanged."""
     noun, verb, adjective = rng.choice(words.nouns), rng.choice(words.intransitives), rng.choice(words.adjectives)
-    right = [adjective, noun.singular, verb.past]
-    wrong = rng.choice(([noun.singular, adjective, verb.past], [adjective, verb.past, noun.singular]))
+    right = [adjective, noun, verb.past]
+    wrong = rng.choice(([noun, adjective, verb.past], [adjective, verb.past, noun]))
     return f"the {' '.join(right if good else wrong)} {rng.choice(_WHEN)}"
 
 
-_CLAUSES = (_agreement, _determiner, _auxiliary, _object, _order)
+_CLAUSES = (_auxiliary, _object, _order)
 _WHEN = ("every day", "last night", "at home", "in the rain", "again and again", "for hours", "all week")
 
 
@@ -112,7 +97,7 @@ def _maybe(rng: random.Random, words: Lexicon) -> str:
     return f"{rng.choice(words.adjectives)} " if rng.random() < 0.5 else ""
 
 
-# --- pairs: who did what to what, and where, in two wordings ---------------------------------------------------------
+# --- pairs: who did what to what, and where, in two wordings
 
 
 @dataclass(frozen=True)
@@ -174,9 +159,10 @@ def _say(rng: random.Random, event: Event, other: Event) -> tuple[str, str]:
 
 TASKS = (
     GeneratedTask("demo/acceptability", "generated: is the sentence good English?", "classification",
-                  ("matthews", "accuracy"), ("unacceptable", "acceptable"), acceptability, seed=1),
+                  ("matthews", "accuracy"), ("unacceptable", "acceptable"), acceptability,
+                  train_size=1000),
     GeneratedTask("demo/paraphrase", "generated: do two sentences say the same?", "classification",
-                  ("f1", "accuracy"), ("different", "same"), paraphrase, seed=1),
+                  ("f1", "accuracy"), ("different", "same"), paraphrase),
     GeneratedTask("demo/similarity", "generated: how alike are two sentences, from 0 to 5?", "regression",
-                  ("pearson", "spearman"), None, similarity, seed=1),
+                  ("pearson", "spearman"), None, similarity),
 )  # fmt: skip

@@ -63,7 +63,9 @@ class GlueTask:
         return TaskData(self._fetch("train"), self._fetch(self.hub_dev), self.labels)
 
     def _folder(self, data_dir: Path | None) -> Path | None:
-        root = data_dir or (Path(os.environ["TUNEWORTH_DATA"]) if os.environ.get("TUNEWORTH_DATA") else None)
+        root = data_dir or (
+            Path(os.environ["TUNEWORTH_DATA"]).expanduser() if os.environ.get("TUNEWORTH_DATA") else None
+        )
         if root is not None and not root.is_dir():
             raise DataError(f"the data directory {str(root)!r} is not there", self._remedy())
         return root / self.directory if root is not None and (root / self.directory).is_dir() else None

@@ -11,8 +11,8 @@ from tuneworth.spec import Precision
 from tuneworth.train.batches import Tokens, collate
 from tuneworth.train.device import autocast
 
-BATCH_TOKENS = 8192
-"""Tokens a batch: large enough to fill the matrix units, small enough that BERT-large's activations stay under 1 GB."""
+BATCH_TOKENS = 2048
+"""Tokens a batch. On a CPU larger ones are slower, since activations leave the cache (docs/log.md)."""
 
 
 def logits(model: PreTrainedModel, tokens: Tokens, which: NDArray[np.int64], precision: Precision) -> NDArray[np.float32]:

@@ -16,18 +16,17 @@ from transformers import PreTrainedModel
 from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS, eager_mask
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
+from tuneworth.spec import Precision
+from tuneworth.train.device import cast_frozen
+
 NAME = "tuneworth_cpu"
 
 
-class ByteDropout(nn.Module):
+class ByteDropout(nn.Dropout):
     """Inverted dropout (Srivastava et al. 2014) whose rate is rounded to a 256th: 0.1 becomes 26/256 = 0.1016.
 
     The outputs are scaled by the rounded rate, so their expectation is exact.
     """
-
-    def __init__(self, p: float) -> None:
-        super().__init__()
-        self.p = p
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return byte_dropout(x, self.p) if self.training else x
@@ -61,13 +60,21 @@ def _register() -> None:
     ALL_MASK_ATTENTION_FUNCTIONS.register(NAME, eager_mask)
 
 
+def lay_out(model: PreTrainedModel, device: torch.device, precision: Precision) -> None:
+    """Make a tuned model ready for `device`, for training and for prediction alike."""
+    model.to(device)
+    if precision == "bf16":
+        cast_frozen(model)
+    if device.type == "cpu":
+        speed_up(model)
+
+
 def speed_up(model: PreTrainedModel) -> None:
     """Replace attention and dropout of a model on a CPU. Models with grouped key heads keep their own attention."""
     heads = getattr(model.config, "num_key_value_heads", None)
     if heads in (None, getattr(model.config, "num_attention_heads", None)):
         _register()
         model.set_attn_implementation(NAME)
-    for parent in list(model.modules()):
-        for name, child in parent.named_children():
-            if type(child) is nn.Dropout:
-                setattr(parent, name, ByteDropout(child.p))
+    for module in model.modules():
+        if type(module) is nn.Dropout:
+            module.__class__ = ByteDropout  # in place: methods hang their hooks on these very modules
