@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import os
+import random
 import signal
 import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
@@ -26,11 +28,19 @@ class Said:
 
 
 def tuneworth(*arguments: str | Path) -> Said:
-    """Run a command in this process: fast, since what is imported stays imported."""
+    """Run a command in this process: fast, since what is imported stays imported.
+
+    Trials see one core: threads that wait for each other on a busy machine are slow beyond measure.
+    """
     out, err = io.StringIO(), io.StringIO()
     before = signal.getsignal(signal.SIGTERM)
     try:
-        with redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as ended:
+        with (
+            redirect_stdout(out),
+            redirect_stderr(err),
+            patch("tuneworth.study.cores_here", lambda: {0}),
+            pytest.raises(SystemExit) as ended,
+        ):
             main([str(argument) for argument in arguments])
     finally:
         signal.signal(signal.SIGTERM, before)
@@ -38,10 +48,11 @@ def tuneworth(*arguments: str | Path) -> Said:
 
 
 def start(*arguments: str | Path, cwd: Path) -> subprocess.Popen[str]:
-    """Start the installed program, as a user does."""
+    """Start the installed program, as a user does; on one core, like above."""
+    core = random.choice(sorted(os.sched_getaffinity(0)))
     program = Path(sys.executable).with_name("tuneworth")
     environment = {**os.environ, "PYTHONUNBUFFERED": "1", "COLUMNS": "200"}
     return subprocess.Popen(
         [str(program), *map(str, arguments)],
-        cwd=cwd, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        cwd=cwd, env=environment, text=True, preexec_fn=lambda: os.sched_setaffinity(0, {core}), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip

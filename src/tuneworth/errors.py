@@ -1,14 +1,14 @@
 """What can go wrong, as a tree.
 
-    TuneworthError
-    |-- UserError           the caller's mistake: found before any training, shown in two lines, exit code 2
-    |   |-- SpecError       a study file, an option, a name, a fraction, a budget
-    |   |-- DataError       a training or test file, a column, a label
-    |   |-- ModelError      a model directory or hub name
-    |   |-- StoreError      a store that is absent, locked, no database, or from a newer version; a full disk
-    |   `-- DeltaError      a delta that is truncated, or made for another model
-    `-- TrialError          what ends one trial; recorded with its reason, the study goes on
-        `-- Diverged        loss not finite, or blown up
+TuneworthError
+|-- UserError           the caller's mistake: found before any training, shown in two lines, exit code 2
+|   |-- SpecError       a study file, an option, a name, a fraction, a budget
+|   |-- DataError       a training or test file, a column, a label
+|   |-- ModelError      a model directory or hub name
+|   |-- StoreError      a store that is absent, locked, no database, or from a newer version; a full disk
+|   `-- DeltaError      a delta that is truncated, or made for another model
+`-- TrialError          what ends one trial; recorded with its reason, the study goes on
+    `-- Diverged        loss not finite, or blown up
 """
 
 from __future__ import annotations

@@ -80,5 +80,9 @@ def _refuse_twins(trials: list[TrialSpec]) -> None:
     for trial in trials:
         twin = seen.setdefault(trial.key, trial)
         if twin is not trial:
-            names = next((a, b) for a, b in ((twin.model, trial.model), (twin.task, trial.task), (twin.method, trial.method)) if a != b)
+            names = next(
+                (a, b)
+                for a, b in ((twin.model, trial.model), (twin.task, trial.task), (twin.method, trial.method))
+                if a != b
+            )
             raise SpecError(f"{names[0]!r} and {names[1]!r} are the same thing under two names", "name it once")

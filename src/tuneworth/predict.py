@@ -19,41 +19,62 @@ _DELIMITERS = {".csv": ",", ".tsv": "\t"}
 def predict_file(
     delta: Path, source: Path, target: Path, text: str | None, text_pair: str | None, model: str | None, device: str
 ) -> int:
-    """Label every row of `source` and write `target` whole or not at all. Returns the number of rows. Raises UserError."""
+    """Label every row of `source` and write `target` whole or not at all. Returns how many. Raises UserError."""
     info = read_info(delta)
-    columns = [text or next(iter(info.columns), None), text_pair or (info.columns[1] if len(info.columns) > 1 else None)]
+    first, second = (*info.columns, None, None)[:2]
+    columns = [text or first, text_pair or second]
     if columns[0] is None or (info.pairs and columns[1] is None):
         raise DataError(f"which column holds the {'texts' if columns[0] is None else 'second texts'}?",
                         "name them with --text" + (" and --text-pair" if info.pairs else ""))  # fmt: skip
-    if target.suffix not in (*_DELIMITERS, ".jsonl"):
-        raise DataError(f"cannot write {target.suffix or 'a file without a suffix'!r}", "end --output in .csv, .tsv or .jsonl")
-    if not target.absolute().parent.is_dir():
-        raise DataError(f"there is no directory {str(target.parent)!r}", "make it first")
+    if text_pair and not info.pairs:
+        raise DataError(f"{str(delta)!r} was tuned on single texts", "leave out --text-pair")
+    _check_target(target, source)
     texts, pairs = read_texts(source, columns[0], columns[1] if info.pairs else None)
 
+    from rich.console import Console
     from rich.progress import track
 
     from tuneworth.deltas.load import Predictor
 
     predictor = Predictor(delta, model, device)
     rows: list[dict[str, Any]] = []
-    for start in track(range(0, len(texts), CHUNK), "predicting", transient=True):
+    console = Console(stderr=True)
+    for start in track(range(0, len(texts), CHUNK), "predicting", console=console, disable=not console.is_terminal):
         part = slice(start, start + CHUNK)
         for offset, answer in enumerate(predictor.predict(texts[part], pairs[part] if pairs else None)):
             given = {columns[0]: texts[start + offset], **({str(columns[1]): pairs[start + offset]} if pairs else {})}
             rows.append({**given, **answer})
-    _write(target, rows)
+    try:
+        _write(target, rows)
+    except OSError as error:
+        raise DataError(f"cannot write {str(target)!r}: {error.strerror}", "give --output another path") from None
     return len(rows)
+
+
+def _check_target(target: Path, source: Path) -> None:
+    if target.suffix.lower() not in (*_DELIMITERS, ".jsonl"):
+        what = repr(target.suffix) if target.suffix else "a file without a suffix"
+        raise DataError(f"cannot write {what}", "end --output in .csv, .tsv or .jsonl")
+    if not target.absolute().parent.is_dir():
+        raise DataError(f"there is no directory {str(target.parent)!r}", "make it first")
+    if target.is_dir():
+        raise DataError(f"{str(target)!r} is a directory", "name a file in it")
+    if target.resolve() == source.resolve():
+        raise DataError(f"{str(target)!r} is the input", "give --output another path")
 
 
 def _write(target: Path, rows: list[dict[str, Any]]) -> None:
     scratch = target.with_name(f".{target.name}.{os.getpid()}")
-    with scratch.open("w", encoding="utf-8", newline="") as file:
-        if target.suffix == ".jsonl":
-            file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-        else:
-            names = [name for name in rows[0] if name != "probabilities"]
-            writer = csv.DictWriter(file, names, delimiter=_DELIMITERS[target.suffix], extrasaction="ignore")
-            writer.writeheader()
-            writer.writerows(rows)
-    os.replace(scratch, target)
+    suffix = target.suffix.lower()
+    try:
+        with scratch.open("w", encoding="utf-8", newline="") as file:
+            if suffix == ".jsonl":
+                file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+            else:
+                names = [name for name in rows[0] if name != "probabilities"]
+                writer = csv.DictWriter(file, names, delimiter=_DELIMITERS[suffix], extrasaction="ignore")
+                writer.writeheader()
+                writer.writerows(rows)
+        os.replace(scratch, target)
+    finally:
+        scratch.unlink(missing_ok=True)

@@ -247,10 +247,14 @@ def _readable(error: ValidationError, source: str) -> SpecError:
     where = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         parent: type[BaseModel] = FileTask if first["loc"][0] == "task" else StudySpec
-        return SpecError(f"{source} has an unknown key {where!r}", did_you_mean(str(first["loc"][-1]), parent.model_fields))
+        return SpecError(
+            f"{source} has an unknown key {where!r}", did_you_mean(str(first["loc"][-1]), parent.model_fields)
+        )
     if first["type"] == "missing":
         return SpecError(f"{source} lacks {where!r}", "add it; docs/first-study.md shows a whole study file")
-    said = re.sub(" or instance of .*", "", first["msg"].lower()).replace("dictionary", "table").replace("tuple", "list")
+    said = (
+        re.sub(" or instance of .*", "", first["msg"].lower()).replace("dictionary", "table").replace("tuple", "list")
+    )
     return SpecError(f"{source}: {where} = {first['input']!r}: {said}", "correct it and run again")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -49,7 +48,9 @@ def run_trial(job: Job) -> Iterator[Event]:
     except TrialError as error:
         yield Failed(job.trial.key, str(error))
     except Exception as error:  # whatever ends a trial is its result: kept, counted, shown
-        yield Failed(job.trial.key, "out of memory at micro-batch 1" if devices.is_out_of_memory(error) else _describe(error))
+        yield Failed(
+            job.trial.key, "out of memory at micro-batch 1" if devices.is_out_of_memory(error) else _describe(error)
+        )
     finally:
         lock.release()
 
@@ -96,7 +97,7 @@ def _run(job: Job, device: torch.device) -> Iterator[Event]:
     torch.manual_seed(rng.stream_seed(trial.seed, "dropout"))
     setup_seconds = time.perf_counter() - started
     state, said = LoopState(), 0.0
-    for state in train(run):
+    for state in train(run):  # noqa: B007 - the last one is used below
         if time.monotonic() - said > PROGRESS_SECONDS:
             said = time.monotonic()
             yield Progress(trial.key, clock.share, clock.examples / max(clock.seconds, 1e-9))

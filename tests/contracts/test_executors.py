@@ -34,7 +34,15 @@ def jobs(make_study: Callable[..., Study], tmp_path: Path) -> list[Job]:
     study = make_study()
     prepared = study.prepare()
     return [
-        Job(trial, prepared.model_sources[trial.model], study.spec.task["reviews"], None, tmp_path / "files", "reviews", "cpu")
+        Job(
+            trial,
+            prepared.model_sources[trial.model],
+            study.spec.task["reviews"],
+            None,
+            tmp_path / "files",
+            "reviews",
+            "cpu",
+        )
         for trial in prepared.trials
     ]
 
@@ -51,7 +59,9 @@ def drain(executor: Executor, jobs: list[Job]) -> list[Event]:
     return events
 
 
-def test_every_job_ends_in_one_event_and_the_same_numbers_everywhere(executor: Executor, jobs: list[Job], tmp_path: Path) -> None:
+def test_every_job_ends_in_one_event_and_the_same_numbers_everywhere(
+    executor: Executor, jobs: list[Job], tmp_path: Path
+) -> None:
     events = drain(executor, jobs)
     finished = {event.key: event.result for event in events if isinstance(event, Finished)}
     assert set(finished) == {job.trial.key for job in jobs}
@@ -63,7 +73,9 @@ def test_every_job_ends_in_one_event_and_the_same_numbers_everywhere(executor: E
     assert [p.loss for p in finished[jobs[0].trial.key].curve] == [p.loss for p in expected.curve]
 
 
-def test_a_trial_that_fails_is_an_event_with_its_reason_and_the_executor_goes_on(executor: Executor, jobs: list[Job]) -> None:
+def test_a_trial_that_fails_is_an_event_with_its_reason_and_the_executor_goes_on(
+    executor: Executor, jobs: list[Job]
+) -> None:
     changed = jobs[0].trial.model_copy(update={"task_fingerprint": "0" * 16})
     bad = Job(**{**vars(jobs[0]), "trial": changed})
     events = [event for event in drain(executor, [bad, jobs[1]]) if not isinstance(event, Progress)]

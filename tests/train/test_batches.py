@@ -12,7 +12,9 @@ from tuneworth.tasks import Examples
 from tuneworth.train.batches import Batches, Tokens, collate, tokenize, tokenize_cached
 
 
-@given(st.lists(st.integers(1, 50), min_size=1, max_size=300), st.integers(1, 40), st.integers(0, 2**62), st.integers(0, 3))
+@given(
+    st.lists(st.integers(1, 50), min_size=1, max_size=300), st.integers(1, 40), st.integers(0, 2**62), st.integers(0, 3)
+)
 def test_every_epoch_holds_every_example_once(lengths: list[int], size: int, seed: int, epoch: int) -> None:
     batches = Batches(np.array(lengths), size, seed)
     steps = range(epoch * batches.steps_per_epoch, (epoch + 1) * batches.steps_per_epoch)

@@ -24,7 +24,8 @@ def run_clock(budget: str, steps_per_epoch: int = 10, flops: float = 1e6, sleep:
 
 
 @pytest.mark.parametrize(
-    ("budget", "steps"), [("3epochs", 30), ("0.1epochs", 1), ("0.25epochs", 3), ("7steps", 7), ("5e6flops", 5), ("5.5e6flops", 6)]
+    ("budget", "steps"),
+    [("3epochs", 30), ("0.1epochs", 1), ("0.25epochs", 3), ("7steps", 7), ("5e6flops", 5), ("5.5e6flops", 6)],
 )
 def test_a_budget_is_spent_to_the_step(budget: str, steps: int) -> None:
     clock = run_clock(budget)
@@ -83,4 +84,9 @@ def test_vectors_do_not_decay_and_the_frozen_have_no_state() -> None:
     model[0].requires_grad_(False)
     optimizer = make_optimizer(model, Recipe(learning_rate=0.1, weight_decay=0.5))
     decays = {id(p): group["weight_decay"] for group in optimizer.param_groups for p in group["params"]}
-    assert decays == {id(model[2].weight): 0.5, id(model[2].bias): 0.0, id(model[1].weight): 0.0, id(model[1].bias): 0.0}
+    assert decays == {
+        id(model[2].weight): 0.5,
+        id(model[2].bias): 0.0,
+        id(model[1].weight): 0.0,
+        id(model[1].bias): 0.0,
+    }

@@ -33,7 +33,9 @@ Setup = Callable[..., Training]
 
 @pytest.fixture
 def setup(tiny_model: Path, tmp_path: Path) -> Setup:
-    def make(method: str = "full", budget: str = "12steps", dropout: bool = False, every: float = 1e9, **changes: Any) -> Training:
+    def make(
+        method: str = "full", budget: str = "12steps", dropout: bool = False, every: float = 1e9, **changes: Any
+    ) -> Training:
         loaded = load(str(tiny_model), 2, "classification", torch.Generator().manual_seed(0))
         chosen = get_method(method)
         tune(loaded, chosen, method_options(chosen, {}), torch.Generator().manual_seed(0))
@@ -134,7 +136,10 @@ def test_out_of_memory_halves_the_micro_batch_and_keeps_the_batch(setup: Setup) 
     cramped.model.forward = narrow  # type: ignore[method-assign]
     state = to_the_end(cramped)
     assert state.micro_batch == 2
-    assert state.notes == ["out of memory: micro-batch halved to 4 at step 0", "out of memory: micro-batch halved to 2 at step 0"]
+    assert state.notes == [
+        "out of memory: micro-batch halved to 4 at step 0",
+        "out of memory: micro-batch halved to 2 at step 0",
+    ]
     torch.testing.assert_close(parameters(cramped), parameters(whole), rtol=1e-3, atol=1e-4)
 
 
@@ -153,7 +158,7 @@ def test_a_loss_that_is_not_finite_or_blows_up_is_divergence(setup: Setup) -> No
     broken = setup()
     with torch.no_grad():
         next(p for p in broken.model.parameters() if p.requires_grad).fill_(float("nan"))
-    with pytest.raises(Diverged, match="not finite|nan"):
+    with pytest.raises(Diverged, match=r"not finite|nan"):
         to_the_end(broken)
     wild = setup(budget="200steps", recipe=RECIPE.model_copy(update={"learning_rate": 1e3, "schedule": "constant"}))
     with pytest.raises(Diverged, match=r"diverged: .* at step \d+"):

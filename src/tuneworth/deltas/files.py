@@ -75,7 +75,9 @@ def read_info(directory: Path) -> DeltaInfo:
         return DeltaInfo.model_validate_json((directory / INFO).read_text(encoding="utf-8"))
     except (ValidationError, UnicodeDecodeError) as error:
         first = str(error).splitlines()[0]
-        raise DeltaError(f"{str(directory / INFO)!r} cannot be read: {first}", "tune again, or use a newer tuneworth") from None
+        raise DeltaError(
+            f"{str(directory / INFO)!r} cannot be read: {first}", "tune again, or use a newer tuneworth"
+        ) from None
 
 
 def read_tensors(directory: Path) -> dict[str, torch.Tensor]:

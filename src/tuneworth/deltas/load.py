@@ -77,6 +77,10 @@ class Predictor:
         probabilities = torch.from_numpy(values).double().softmax(dim=1).numpy()
         names = self.info.labels
         return [
-            {"label": names[best], "score": float(row[best]), "probabilities": dict(zip(names, row.tolist(), strict=True))}
+            {
+                "label": names[best],
+                "score": float(row[best]),
+                "probabilities": dict(zip(names, row.tolist(), strict=True)),
+            }
             for best, row in zip(values.argmax(axis=1), probabilities, strict=True)
         ]

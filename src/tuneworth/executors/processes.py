@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -33,10 +34,8 @@ class ProcessExecutor:
         place = next(i for i, worker in enumerate(self._workers) if worker is None or worker.job is None)
         worker = self._workers[place] or self._start(place)
         worker.job = job
-        try:
+        with suppress(BrokenPipeError):  # it died since: `poll` finds the pipe closed and says so
             worker.connection.send(job)
-        except BrokenPipeError:
-            pass  # it died since: `poll` finds the pipe closed and says so
 
     def poll(self, timeout: float) -> Iterator[Event]:
         while busy := {w.connection: (i, w) for i, w in enumerate(self._workers) if w and w.job}:
@@ -65,7 +64,9 @@ class ProcessExecutor:
     def _start(self, place: int) -> _Worker:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
-        process = context.Process(target=_serve, args=(theirs, self._threads, _cores(place, self._threads)), daemon=True)
+        process = context.Process(
+            target=_serve, args=(theirs, self._threads, _cores(place, self._threads)), daemon=True
+        )
         process.start()
         theirs.close()
         worker = _Worker(process, ours)

@@ -57,10 +57,9 @@ def all_methods() -> dict[str, Method]:
     found: dict[str, Method] = {}
     for module in pkgutil.iter_modules(__path__):
         if not module.name.startswith("_"):
-            for value in vars(importlib.import_module(f"{__name__}.{module.name}")).values():
-                if isinstance(value, type) and value.__module__.endswith(f".{module.name}") and hasattr(value, "apply"):
-                    if hasattr(value, "name"):
-                        found[value.name] = value()
+            here = vars(importlib.import_module(f"{__name__}.{module.name}")).values()
+            own = (v for v in here if isinstance(v, type) and v.__module__ == f"{__name__}.{module.name}")
+            found |= {value.name: value() for value in own if hasattr(value, "name") and hasattr(value, "apply")}
     for entry in entry_points(group="tuneworth.methods"):
         method: Method = entry.load()()
         found[method.name] = method

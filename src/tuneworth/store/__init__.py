@@ -45,7 +45,9 @@ class Store(Protocol):
         """In the order in which they were made."""
         ...
 
-    def claim(self, study: str, owner: str, lease_seconds: float, keys: Iterable[str] | None = None) -> TrialRecord | None:
+    def claim(
+        self, study: str, owner: str, lease_seconds: float, keys: Iterable[str] | None = None
+    ) -> TrialRecord | None:
         """Take the first pending trial (of `keys`, where given), or one whose lease ran out, in plan order.
 
         Its state becomes `running`, its attempt goes up by one, its lease lasts `lease_seconds` from now. No two callers

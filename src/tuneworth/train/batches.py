@@ -35,7 +35,9 @@ class Tokens:
         return np.diff(self.starts)
 
 
-def tokenize(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], pairs: Sequence[str] | None, max_length: int) -> Tokens:
+def tokenize(
+    tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], pairs: Sequence[str] | None, max_length: int
+) -> Tokens:
     """Texts, or text pairs, cut to `max_length` tokens (of a pair, the longer text loses tokens first)."""
     lists = tokenizer(list(texts), list(pairs) if pairs is not None else None, truncation=True, max_length=max_length)
     rows = lists["input_ids"]

@@ -23,13 +23,17 @@ from tuneworth.spec import Precision
 def pick(name: str) -> torch.device:
     """The device of that name; `auto` takes the first accelerator, else the CPU. Raises SpecError."""
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu")
+        return torch.device(
+            "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+        )
     kind = name.partition(":")[0]
     there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if kind not in there:
         raise SpecError(f"unknown device {name!r}", did_you_mean(name, ["auto", *there]))
     if not there[kind]:
-        raise SpecError(f"device {name!r} is not on this machine", "`tuneworth doctor` shows what is; --device auto picks")
+        raise SpecError(
+            f"device {name!r} is not on this machine", "`tuneworth doctor` shows what is; --device auto picks"
+        )
     try:
         device = torch.device(name)
     except RuntimeError:

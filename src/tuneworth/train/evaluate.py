@@ -15,7 +15,9 @@ BATCH_TOKENS = 2048
 """Tokens a batch. On a CPU larger ones are slower, since activations leave the cache (docs/log.md)."""
 
 
-def logits(model: PreTrainedModel, tokens: Tokens, which: NDArray[np.int64], precision: Precision) -> NDArray[np.float32]:
+def logits(
+    model: PreTrainedModel, tokens: Tokens, which: NDArray[np.int64], precision: Precision
+) -> NDArray[np.float32]:
     """Shape (len(which), outputs), in the order of `which`. Batches depend on the lengths alone: repeatable."""
     was_training = model.training
     model.eval()

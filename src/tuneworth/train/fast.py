@@ -43,7 +43,7 @@ def byte_dropout(x: torch.Tensor, p: float) -> torch.Tensor:
 
 
 def attention(
-    module: nn.Module, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, attention_mask: torch.Tensor | None,
+    _module: nn.Module, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, attention_mask: torch.Tensor | None,
     scaling: float | None = None, dropout: float = 0.0, **_: Any,
 ) -> tuple[torch.Tensor, None]:  # fmt: skip
     """Scaled dot-product attention (Vaswani et al. 2017, eq. 1): (batch, heads, length, width) -> (batch, length, heads, width)."""

@@ -99,7 +99,7 @@ def _micro_step(run: Training, which: NDArray[np.int64], batch_size: int) -> flo
         logits = run.model(**inputs).logits.float()
     loss = F.cross_entropy(logits, targets) if run.kind == "classification" else F.mse_loss(logits.squeeze(-1), targets)
     loss = loss * (len(which) / batch_size)
-    loss.backward()
+    torch.autograd.backward(loss)
     return float(loss.detach())
 
 

@@ -38,5 +38,5 @@ class Targets:
     def decode(self, logits: NDArray[np.float32]) -> NDArray[Any]:
         """(n, outputs) -> shape (n,): class numbers, or values in the unit of the labels."""
         if self.kind == "classification":
-            return logits.argmax(axis=1)
+            return np.asarray(logits.argmax(axis=1))
         return logits[:, 0].astype(np.float64) * self.scale + self.mean
