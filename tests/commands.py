@@ -47,12 +47,18 @@ def tuneworth(*arguments: str | Path) -> Said:
     return Said(ended.value.code, out.getvalue(), err.getvalue())  # type: ignore[arg-type]
 
 
-def start(*arguments: str | Path, cwd: Path) -> subprocess.Popen[str]:
-    """Start the installed program, as a user does; on one core, like above."""
-    core = random.choice(sorted(os.sched_getaffinity(0)))
+def start(*arguments: str | Path, cwd: Path, cores: int = 1) -> subprocess.Popen[str]:
+    """Start the installed program, as a user does; on few cores, for the same reason."""
+    here = sorted(os.sched_getaffinity(0))
+    chosen = random.sample(here, min(cores, len(here)))
     program = Path(sys.executable).with_name("tuneworth")
     environment = {**os.environ, "PYTHONUNBUFFERED": "1", "COLUMNS": "200"}
     return subprocess.Popen(
         [str(program), *map(str, arguments)],
-        cwd=cwd, env=environment, text=True, preexec_fn=lambda: os.sched_setaffinity(0, {core}), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
+        cwd=cwd,
+        env=environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        preexec_fn=lambda: os.sched_setaffinity(0, chosen),
+    )

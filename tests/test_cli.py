@@ -216,7 +216,7 @@ def test_an_interrupted_run_says_how_to_go_on(
     tiny_model: Path, reviews: Path, tmp_path: Path, sent: signal.Signals, workers: int
 ) -> None:
     command = [*comparison(tiny_model, reviews, "my store.db"), "--budget", "30steps", "--workers", str(workers)]
-    with start(*command, cwd=tmp_path) as process:
+    with start(*command, cwd=tmp_path, cores=workers) as process:
         assert process.stderr is not None
         for line in process.stderr:
             if line.startswith("1/4 trials"):
@@ -248,7 +248,7 @@ def test_an_interrupt_outside_training_is_quiet_too(reviews: Path, monkeypatch: 
     assert (said.code, said.out, said.err) == (130, "", "")
 
 
-def test_the_same_in_python(tiny_model: Path, reviews: Path, tmp_path: Path) -> None:
+def test_the_same_in_python(tiny_model: Path, reviews: Path) -> None:
     study = tw.Study.from_toml(write_study(tiny_model, reviews, evaluations=2), store="s.db")
     boards = []
     counts = study.run(workers=1, watch=boards.append)
@@ -341,7 +341,9 @@ for arguments in {commands}:
     loaded[" ".join(arguments)] = sorted({heavy} & set(sys.modules))
 print("\\n" + json.dumps(loaded))
 """
-HEAVY = {"torch", "transformers", "peft", "pandas", "pyarrow", "sklearn", "scipy", "alembic", "altair", "datasets", "huggingface_hub"}  # fmt: skip
+HEAVY = {
+    "torch", "transformers", "peft", "pandas", "pyarrow", "sklearn", "scipy", "alembic", "altair", "datasets", "huggingface_hub",
+}  # fmt: skip
 
 
 def test_help_status_and_mistakes_load_nothing_heavy(ran: Ran, reviews: Path, tiny_model: Path) -> None:
@@ -352,7 +354,7 @@ def test_help_status_and_mistakes_load_nothing_heavy(ran: Ran, reviews: Path, ti
         ["status"], ["status", "--store", ran.store], ["results", "rviews", "--store", ran.store],
         ["results", "reviews", "--format", "json", "--store", ran.store],
         [*good, "--methods", "bitft"], [*good, "--text", "txt"], [*good, "--train", "no.csv"], [*good, "--budget", "3"],
-        [*good, "--metric", "acc"], [*good, "--model", "./nowhere"], [*good, "--dry-run"],
+        [*good, "--metric", "acc"], [*good, "--model", "./nowhere"],
         ["predict", "nowhere", "-i", str(reviews), "-o", "out.csv"],
     ]  # fmt: skip
     code = LIGHT.format(commands=commands, heavy=HEAVY)

@@ -34,9 +34,10 @@ class Tuned:
 def tuned(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Tuned:
     place = tmp_path_factory.mktemp("tuned")
     rng = random.Random(0)
-    lines = ["first,second,same,grade"]
-    for number in range(40):
-        lines.append(f"film {number} is fine,film {number} is dull,{'yes' if number % 2 else 'no'},{rng.random():.3f}")
+    lines = [
+        "first,second,same,grade",
+        *(f"film {i} is fine,film {i} is dull,{'yes' if i % 2 else 'no'},{rng.random():.3f}" for i in range(40)),
+    ]
     train = place / "films.csv"
     train.write_text("\n".join(lines) + "\n")
 

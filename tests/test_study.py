@@ -16,6 +16,8 @@ from typing import Any
 import pytest
 
 from conftest import silent
+from families import make_model_dir
+from tuneworth.errors import ModelError
 from tuneworth.spec import StudySpec, TrialRecord
 from tuneworth.store import open_store
 from tuneworth.study import Study, is_dead, owner_name
@@ -25,6 +27,8 @@ Make = Callable[..., Study]
 RUN = """
 import sys
 from conftest import silent
+from families import make_model_dir
+from tuneworth.errors import ModelError
 from tuneworth.spec import StudySpec
 from tuneworth.study import Study
 
@@ -198,3 +202,17 @@ def test_rows_are_plain_json(make_study: Make) -> None:
     study = make_study()
     run_here(study)
     assert json.loads(json.dumps(study.rows(), allow_nan=False)) == study.rows()
+
+
+def test_a_method_that_the_model_has_no_place_for_is_refused_before_any_training(
+    make_study: Make, tmp_path: Path
+) -> None:
+    study = make_study(models=[str(make_model_dir("llama", tmp_path / "llama"))], methods=["head", "houlsby"])
+    with pytest.raises(ModelError, match="houlsby"):
+        run_here(study)
+    assert not Path(study.store_url).exists()
+    biased = make_study(
+        models=[str(tmp_path / "llama")], methods=["head", "bitfit"], method={"bitfit": {"add_missing": True}}
+    )
+    run_here(biased)
+    assert {r.state for r in biased.store.records("reviews")} == {"done"}

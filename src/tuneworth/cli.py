@@ -138,9 +138,9 @@ def results(
 
         terminal.show(build(opened.rows(), opened.spec), out)
     elif format == "json":
-        import json
+        from tuneworth.results import to_json
 
-        print(json.dumps(opened.rows(), indent=1, allow_nan=False))
+        print(to_json(opened.rows()))
     else:
         from tuneworth.results import to_csv
 
@@ -172,7 +172,7 @@ def methods() -> None:
              f"schedule, warmup {recipe.warmup:g}, weight_decay {recipe.weight_decay:g}")  # fmt: skip
         for option, field in method.Options.model_fields.items():
             _say(f"  option   {option} = {field.default!r}")
-        out.print(f"  source   {method.source}\n", style="dim", markup=False)
+        out.print(f"  source   {method.source}\n", style="dim", markup=False, soft_wrap=True)
     _say("next: name them in a study file (methods = [...]) or in tuneworth compare --methods a,b")
 
 

@@ -24,6 +24,7 @@ class Job:
     device: str = "auto"
     checkpoint_seconds: float = 30.0
     keep_delta: bool = True
+    allow_pickle: bool = False
 
     @property
     def checkpoint_path(self) -> Path:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from tuneworth import models, plan
 from tuneworth.errors import StoreError
-from tuneworth.spec import StudySpec, TrialSpec
+from tuneworth.spec import MethodVariant, StudySpec, TrialSpec
 from tuneworth.tasks import fingerprint, get_task
 from tuneworth.tasks.splits import take
 
@@ -33,8 +34,30 @@ def prepare(spec: StudySpec, data_dir: Path | None, files: Path, allow_pickle: b
         for seed in spec.seeds:
             take(data.train.labels, task.kind, min(spec.fractions), seed)
     trials = plan.expand(spec, {name: ref.fingerprint for name, ref in refs.items()}, prints)
+    _check_places(spec, refs, allow_pickle)
     _need_space(files, [ref.source for ref in refs.values()])
     return Prepared(trials, {name: ref.source for name, ref in refs.items()})
+
+
+def _check_places(spec: StudySpec, refs: Mapping[str, models.ModelRef], allow_pickle: bool) -> None:
+    """Apply every method to every model once: an architecture that offers no place for one is a ModelError now, not later."""
+    import torch
+
+    from tuneworth.methods import get_method, method_options
+    from tuneworth.methods._tune import tune
+    from tuneworth.models.load import load
+
+    for ref in refs.values():
+        for name in spec.methods:
+            variant = spec.method.get(name, MethodVariant(kind=name))
+            method = get_method(variant.kind)
+            chance = torch.Generator().manual_seed(0)
+            tune(
+                load(ref.source, 2, "classification", chance, allow_pickle),
+                method,
+                method_options(method, dict(variant.options)),
+                chance,
+            )
 
 
 def _need_space(files: Path, sources: list[str]) -> None:

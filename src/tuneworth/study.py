@@ -48,7 +48,7 @@ class Study:
         self.spec = spec
         self.store_url = store or os.environ.get("TUNEWORTH_STORE") or DEFAULT_STORE
         self.data_dir = Path(data_dir) if data_dir else None
-        self.files = files_dir(self.store_url)
+        self.files = files_dir(self.store_url).absolute()
         self._store: Store | None = None
 
     @classmethod
@@ -94,7 +94,7 @@ class Study:
                 from tuneworth.display import Display
 
                 watch = stack.enter_context(Display(self.spec.name))
-            run = _Run(self, prepared, slots, device, checkpoint_seconds, watch)
+            run = _Run(self, prepared, slots, watch, device, checkpoint_seconds, allow_pickle)
             stack.callback(run.close)
             run.to_the_end()
         return self.store.counts(self.spec.name)
@@ -130,11 +130,11 @@ class _Run:
     """One process's work on a study: claim, submit, record, until nothing is left."""
 
     def __init__(
-        self, study: Study, prepared: Prepared, slots: int, device: str, checkpoint_seconds: float, watch: Watch
-    ) -> None:
-        self.study, self.prepared, self.slots, self.device = study, prepared, slots, device
+        self, study: Study, prepared: Prepared, slots: int, watch: Watch, device: str, checkpoint_seconds: float, allow_pickle: bool
+    ) -> None:  # fmt: skip
+        self.study, self.prepared, self.slots = study, prepared, slots
         self.store, self.name, self.watch = study.store, study.spec.name, watch
-        self.checkpoint_seconds = checkpoint_seconds
+        self.device, self.checkpoint_seconds, self.allow_pickle = device, checkpoint_seconds, allow_pickle
         self.owner = owner_name()
         self.board = Board(self.store.counts(self.name))
         self.keeper = _DeltaKeeper(study)
@@ -205,6 +205,7 @@ class _Run:
             trial=record.trial, model_source=self.prepared.model_sources[record.trial.model],
             task=spec.task.get(record.trial.task), data_dir=self.study.data_dir, files=self.study.files, study=self.name,
             device=self.device, checkpoint_seconds=self.checkpoint_seconds, keep_delta=spec.deltas != "none",
+            allow_pickle=self.allow_pickle,
         )  # fmt: skip
 
     def _poll(self) -> Iterator[Event]:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from tuneworth.deltas.files import DeltaInfo, save_delta
-from tuneworth.errors import TrialError
+from tuneworth.errors import TrialError, UserError
 from tuneworth.events import Event, Failed, Finished, Job, Progress
 from tuneworth.methods import get_method, method_options
 from tuneworth.methods._tune import tune
@@ -60,9 +60,7 @@ def _run(job: Job, device: torch.device) -> Iterator[Event]:
     trial = job.trial
     devices.reset_peak_memory(device)
     precision = devices.resolve_precision(trial.precision, device)
-    task, data = load_task(trial.task, job.task, job.data_dir)
-    if fingerprint(task, data) != trial.task_fingerprint:
-        raise TrialError(f"the data of {trial.task!r} changed after the study was planned; run the study again")
+    task, data = _planned_task(job)
 
     # The share of the data that this trial may see, and the validation split cut from within it.
     split = take(data.train.labels, task.kind, trial.fraction, trial.seed)
@@ -70,7 +68,7 @@ def _run(job: Job, device: torch.device) -> Iterator[Event]:
 
     # The model: pre-trained, with a fresh head, tuned by the method; what is frozen stays as it is.
     outputs = len(data.label_names or ("",))
-    loaded = load(job.model_source, outputs, task.kind, rng.generator(trial.seed, "head"))
+    loaded = load(job.model_source, outputs, task.kind, rng.generator(trial.seed, "head"), job.allow_pickle)
     method = get_method(trial.kind)
     options = method_options(method, dict(trial.options))
     names = tune(loaded, method, options, rng.generator(trial.seed, "delta"))
@@ -140,6 +138,16 @@ def load_task(name: str, declared: FileTask | None, data_dir: Path | None) -> tu
     return task, task.load(data_dir)
 
 
+def _planned_task(job: Job) -> tuple[Task, TaskData]:
+    """The task as it was planned; files that changed since are read anew, and refused if they are still others."""
+    for _ in range(2):
+        task, data = load_task(job.trial.task, job.task, job.data_dir)
+        if fingerprint(task, data) == job.trial.task_fingerprint:
+            return task, data
+        load_task.cache_clear()
+    raise TrialError(f"the data of {job.trial.task!r} changed after the study was planned; run the study again")
+
+
 def _columns(declared: FileTask | None) -> tuple[str, ...]:
     if declared is None:
         return ()
@@ -152,5 +160,8 @@ def _base_name(model: str) -> str:
 
 
 def _describe(error: Exception) -> str:
+    """One line; a UserError's two lines become one."""
+    if isinstance(error, UserError):
+        return f"{error.problem}; {error.remedy}"
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0] if lines else 'no message'}"

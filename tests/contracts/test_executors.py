@@ -59,9 +59,7 @@ def drain(executor: Executor, jobs: list[Job]) -> list[Event]:
     return events
 
 
-def test_every_job_ends_in_one_event_and_the_same_numbers_everywhere(
-    executor: Executor, jobs: list[Job], tmp_path: Path
-) -> None:
+def test_every_job_ends_in_one_event_and_the_same_numbers_everywhere(executor: Executor, jobs: list[Job]) -> None:
     events = drain(executor, jobs)
     finished = {event.key: event.result for event in events if isinstance(event, Finished)}
     assert set(finished) == {job.trial.key for job in jobs}

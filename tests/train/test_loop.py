@@ -176,3 +176,11 @@ def test_flops_are_those_of_the_matrix_products(setup: Setup) -> None:
     assert setup("head").flops.batch(1, s) == pytest.approx(forward + classifier, rel=1e-6)
     bitfit = 2 * linear + 3 * attention + 2 * pooler + 3 * classifier  # frozen weights need no gradient of their own
     assert setup("bitfit").flops.batch(1, s) == pytest.approx(bitfit, rel=1e-6)
+
+
+def test_a_checkpoint_at_the_very_end_still_gives_the_whole_curve(setup: Setup) -> None:
+    """A kill between the last step and the recording of the result."""
+    run = setup()
+    run.checkpointer.due = lambda: True  # type: ignore[method-assign]
+    curve = to_the_end(run).curve
+    assert to_the_end(setup()).curve == curve

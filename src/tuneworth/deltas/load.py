@@ -22,19 +22,21 @@ from tuneworth.train.fast import lay_out
 from tuneworth.train.targets import Targets
 
 
-def load_delta(directory: str | Path, model: str | None = None) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+def load_delta(
+    directory: str | Path, model: str | None = None, allow_pickle: bool = False
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """The tuned model and its tokenizer; `model` says where the base is, if not where it was at training.
 
     Raises DeltaError for a damaged delta or another base model, ModelError where the base cannot be found.
     """
     directory = Path(directory)
     info, tensors = read_info(directory), read_tensors(directory)
-    ref = models.resolve(model or info.base)
+    ref = models.resolve(model or info.base, allow_pickle)
     if ref.fingerprint != info.base_fingerprint:
         raise DeltaError(f"{str(directory)!r} was made for {info.base!r} (content {info.base_fingerprint}), not for "
                          f"{ref.name!r} (content {ref.fingerprint})", "name the right base with --model")  # fmt: skip
     # Initial values are drawn, then replaced; the seed only has to be some seed.
-    loaded = load(ref.source, len(info.labels or ("",)), info.task_kind, torch.Generator().manual_seed(0))
+    loaded = load(ref.source, len(info.labels or ("",)), info.task_kind, torch.Generator().manual_seed(0), allow_pickle)
     method = methods.get_method(info.kind)
     names = tune(loaded, method, methods.method_options(method, dict(info.options)), torch.Generator().manual_seed(0))
     parameters = dict(loaded.model.named_parameters())

@@ -44,12 +44,14 @@ class Training:
 
 
 def train(run: Training) -> Iterator[LoopState]:
-    """Train until the budget is spent; yields after each step. Raises Diverged. The curve is in what it yields."""
+    """Train until the budget is spent. Yields its state before the first step (which a checkpoint may have moved to the
+    end already) and after each; the curve is in there. Raises Diverged."""
     optimizer = make_optimizer(run.model, run.recipe)
     state = run.checkpointer.load(run.model, optimizer, run.clock)
     if state is None:
         state = LoopState(micro_batch=run.recipe.batch_size)
     run.model.train()
+    yield state
     while not run.clock.finished:
         which = run.train[run.batches.at(run.clock.steps)]
         length = int(run.tokens.lengths[which].max())
