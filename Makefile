@@ -9,7 +9,7 @@ demo: $(INSTALLED)  ## a real study in a few minutes, with table and report
 	$(BIN)/tuneworth demo
 
 test: check  ## everything that CI runs
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2
 
 check: $(INSTALLED)  ## style and types
 	$(BIN)/ruff check .

@@ -279,6 +279,10 @@ def test_pickled_weights_that_are_trusted_are_trained(model: Path) -> None:
     _pickle(model)
     said = compare("--allow-pickle")
     assert said.code == 0, said
+    (delta,) = Path("tuneworth.files/deltas/train").iterdir()
+    predict = ["predict", delta, "-i", "train.csv", "-o", "out.csv"]
+    assert "--allow-pickle" in tuneworth(*predict).err
+    assert tuneworth(*predict, "--allow-pickle").code == 0
 
 
 def test_a_hub_name_without_a_network() -> None:

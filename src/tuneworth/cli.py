@@ -212,11 +212,12 @@ def predict(
     text_pair: Annotated[str | None, typer.Option(help="Column of the second text; else as in training.")] = None,
     model: Annotated[str | None, typer.Option(help="The base model, if it is not where it was at training.")] = None,
     device: Device = "auto",
+    allow_pickle: Pickle = False,
 ) -> None:
     """Label new texts with a tuned delta."""
     from tuneworth.predict import predict_file
 
-    count = predict_file(delta, input, output, text, text_pair, model, device)
+    count = predict_file(delta, input, output, text, text_pair, model, device, allow_pickle)
     _say(f"{count} predictions: {output.resolve()}")
 
 

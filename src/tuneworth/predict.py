@@ -17,8 +17,9 @@ _DELIMITERS = {".csv": ",", ".tsv": "\t"}
 
 
 def predict_file(
-    delta: Path, source: Path, target: Path, text: str | None, text_pair: str | None, model: str | None, device: str
-) -> int:
+    delta: Path, source: Path, target: Path, text: str | None, text_pair: str | None, model: str | None, device: str,
+    allow_pickle: bool = False,
+) -> int:  # fmt: skip
     """Label every row of `source` and write `target` whole or not at all. Returns how many. Raises UserError."""
     info = read_info(delta)
     first, second = (*info.columns, None, None)[:2]
@@ -36,7 +37,7 @@ def predict_file(
 
     from tuneworth.deltas.load import Predictor
 
-    predictor = Predictor(delta, model, device)
+    predictor = Predictor(delta, model, device, allow_pickle)
     rows: list[dict[str, Any]] = []
     console = Console(stderr=True)
     for start in track(range(0, len(texts), CHUNK), "predicting", console=console, disable=not console.is_terminal):

@@ -277,10 +277,14 @@ def worker_count(workers: int | str, device: str) -> int:
     if workers != "auto":
         if not str(workers).isdigit() or not 1 <= int(workers) <= 1024:
             raise SpecError(f"workers = {workers!r} is not a number from 1 to 1024", "give a number, or auto")
-        return int(workers)
+        if device in ("auto", "cpu"):
+            return int(workers)
     from tuneworth.train.device import pick
 
-    if pick(device).type != "cpu":
+    kind = pick(device).type  # a device that is not there is found here, once, not by every worker
+    if workers != "auto":
+        return int(workers)
+    if kind != "cpu":
         return 1
     import psutil
 

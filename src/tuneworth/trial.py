@@ -96,9 +96,9 @@ def _run(job: Job, device: torch.device) -> Iterator[Event]:
     setup_seconds = time.perf_counter() - started
     state, said = LoopState(), 0.0
     for state in train(run):  # noqa: B007 - the last one is used below
-        if time.monotonic() - said > PROGRESS_SECONDS:
+        if clock.steps and time.monotonic() - said > PROGRESS_SECONDS:
             said = time.monotonic()
-            yield Progress(trial.key, clock.share, clock.examples / max(clock.seconds, 1e-9))
+            yield Progress(trial.key, clock.share, clock.examples / clock.seconds)
 
     # The test split, for the first and only time.
     started = time.perf_counter()

@@ -53,9 +53,11 @@ def load_delta(
 class Predictor:
     """A delta at work: `Predictor(directory).predict(texts)`."""
 
-    def __init__(self, directory: str | Path, model: str | None = None, device: str = "auto") -> None:
+    def __init__(
+        self, directory: str | Path, model: str | None = None, device: str = "auto", allow_pickle: bool = False
+    ) -> None:
         self.info: DeltaInfo = read_info(Path(directory))
-        self.model, self.tokenizer = load_delta(directory, model)
+        self.model, self.tokenizer = load_delta(directory, model, allow_pickle)
         where = devices.pick(device)
         self.precision = devices.resolve_precision(self.info.precision, where)
         lay_out(self.model, where, self.precision)

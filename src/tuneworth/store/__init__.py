@@ -117,4 +117,5 @@ def files_dir(url: str) -> Path:
     path = url.removeprefix("sqlite:///")
     if "://" in path or path == "memory:":
         return Path("tuneworth.files")
-    return Path(path).with_suffix(".files")
+    place = Path(path).expanduser()
+    return place.parent / f"{place.stem}.files"

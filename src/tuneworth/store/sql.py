@@ -19,6 +19,7 @@ from tuneworth.store.engine import check_path, make_engine, no_store, parse_url,
 from tuneworth.store.migrate import current_revision, known_revisions, migrate
 from tuneworth.store.problems import store_errors
 from tuneworth.store.tables import studies, trials
+from tuneworth.store.uninterrupted import uninterrupted
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -61,13 +62,13 @@ class SqlStore:
     @contextmanager
     def _read(self) -> Iterator[Connection]:
         """One transaction that only reads."""
-        with store_errors(self.where), self.engine.begin() as connection:
+        with uninterrupted(), store_errors(self.where), self.engine.begin() as connection:
             yield connection
 
     @contextmanager
     def _write(self) -> Iterator[Connection]:
         """One transaction that may write: committed at the end, rolled back when anything is raised."""
-        with store_errors(self.where), self._writing.begin() as connection:
+        with uninterrupted(), store_errors(self.where), self._writing.begin() as connection:
             yield connection
 
     def put_study(self, spec: StudySpec, trials: Iterable[TrialSpec]) -> int:
