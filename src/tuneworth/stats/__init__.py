@@ -7,6 +7,17 @@ from tuneworth.stats.examples import Answers, over_seeds_and_examples, score_on_
 from tuneworth.stats.location import Interval, mean, mean_interval, standard_deviation
 from tuneworth.stats.paired import PairedDifference, paired_difference
 from tuneworth.stats.sequential import LOOKS, Decision, decide, level, next_look
+from tuneworth.stats.stability import (
+    brown_forsythe,
+    collapse_rate,
+    expected_best_of,
+    pitman_morgan,
+    spread_interval,
+    spread_ratio,
+    wilson,
+    worst_of,
+)
+from tuneworth.stats.training import still_rising
 
 __all__ = [
     "LOOKS",
@@ -18,8 +29,11 @@ __all__ = [
     "PairedDifference",
     "Regret",
     "Verdict",
+    "brown_forsythe",
+    "collapse_rate",
     "compare",
     "decide",
+    "expected_best_of",
     "holm",
     "level",
     "mean",
@@ -28,7 +42,13 @@ __all__ = [
     "over_seeds",
     "over_seeds_and_examples",
     "paired_difference",
+    "pitman_morgan",
     "regrets",
     "score_on_new_data",
+    "spread_interval",
+    "spread_ratio",
     "standard_deviation",
+    "still_rising",
+    "wilson",
+    "worst_of",
 ]
