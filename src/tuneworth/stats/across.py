@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tuneworth.stats.location import Interval, checked, interquartile_mean
+from tuneworth.stats.location import Interval, checked
 
 __all__ = ["average_rank", "normalised", "performance_profile", "stratified_interval"]
 
@@ -45,7 +45,9 @@ def stratified_interval(
     draws = [generator.choice(checked(values), size=(resamples, np.size(values))) for values in by_task.values()]
     if not draws:
         raise ValueError("no task has a value")
-    middles = [interquartile_mean(row) for row in np.concatenate(draws, axis=1)]
+    drawn = np.sort(np.concatenate(draws, axis=1), axis=1)
+    cut = drawn.shape[1] // 4
+    middles = drawn[:, cut : drawn.shape[1] - cut].mean(1)  # `interquartile_mean`, row by row
     low, high = np.quantile(middles, [(1 - confidence) / 2, (1 + confidence) / 2])
     return float(low), float(high)
 
