@@ -129,7 +129,7 @@ def _crossing(fractions: list[float], differences: NDArray[np.float64], confiden
     grid = np.union1d(np.linspace(fractions[0], fractions[-1], GRID), fractions)
     lines = np.array([np.interp(grid, fractions, row) for row in differences])
     crossing = _root(grid, lines.mean(0))
-    possible = grid[_may_be_zero(lines, confidence)] if len(lines) > 1 else []
+    possible = grid[_may_be_zero(lines, confidence)] if len(lines) > 1 else grid[:0]
     return (
         Crossing(crossing, float(possible[0]), float(possible[-1])) if len(possible) else Crossing(crossing, None, None)
     )
