@@ -39,7 +39,7 @@ def stratified_interval(
 ) -> Interval:
     """The percentile bootstrap interval of the interquartile mean of all values, trials drawn anew within each task.
 
-    As rliable's (Agarwal et al. 2021, section 4.2): chance of trials, for these tasks; too narrow below some 5 trials a
+    As rliable's (Agarwal et al. 2021): chance of trials, for these tasks; too narrow below some 5 trials a
     task. Raises ValueError where there is no value.
     """
     draws = [generator.choice(checked(values), size=(resamples, np.size(values))) for values in by_task.values()]
@@ -54,7 +54,7 @@ def stratified_interval(
 
 def performance_profile(by_task: Mapping[str, ArrayLike], thresholds: ArrayLike) -> NDArray[np.float64]:
     """The share of trials above each threshold, each task counting the same; shape of `thresholds`. Dolan & More 2002,
-    as score distributions in Agarwal et al. 2021, section 4.2."""
+    as score distributions in Agarwal et al. 2021."""
     at = np.asarray(thresholds, dtype=np.float64)
     return np.asarray(np.mean([(checked(values)[:, None] > at).mean(0) for values in by_task.values()], axis=0))
 
