@@ -49,6 +49,7 @@ def test_statuses() -> None:
 
 def test_a_lone_method_is_the_best_and_few_seeds_say_nothing() -> None:
     assert regrets({"full": {0: 80.0}}) == {"full": Regret(0.0, 0.0)}
+    assert regrets({}) == {}
     few = regrets({"full": {0: 80.0, 1: 81.0, 2: math.nan}, "head": {0: 10.0, 1: 11.0, 2: 12.0}})
     assert set(few.values()) == {Regret(0.0, math.inf)}
 
