@@ -22,7 +22,7 @@ LAYERS = [
     {"predictions", "spec"},
     {"events", "models", "stats"},
     {"methods", "results", "store", "tasks"},
-    {"answers", "plan", "report", "train"},
+    {"answers", "looks", "plan", "report", "train"},
     {"deltas", "prepare"},
     {"predict", "trial"},
     {"executors"},
