@@ -19,10 +19,10 @@ PACKAGE = ROOT / "src" / "tuneworth"
 
 LAYERS = [
     {"errors"},
-    {"spec"},
+    {"predictions", "spec"},
     {"events", "models", "stats"},
     {"methods", "results", "store", "tasks"},
-    {"plan", "report", "train"},
+    {"answers", "looks", "plan", "report", "train"},
     {"deltas", "prepare"},
     {"predict", "trial"},
     {"executors"},
