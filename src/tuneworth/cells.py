@@ -9,7 +9,7 @@ from statistics import fmean
 from typing import Any
 
 from tuneworth.results import Row, cell_of, tuning_seconds
-from tuneworth.stats import PairedDifference, mean, paired_difference, standard_deviation
+from tuneworth.stats import PairedDifference, mean, paired_difference, standard_deviation, still_rising
 
 __all__ = ["Cell", "Group", "finished", "group_trials", "mixed"]
 
@@ -28,7 +28,7 @@ class Cell:
     mean: float | None
     deviation: float | None
     planned: int
-    failed: int
+    failed_seeds: tuple[int, ...]
     against_full: PairedDifference | None
     """This method minus full, paired by seed; None for full itself, or where no seed is shared."""
     mixed: bool
@@ -48,8 +48,14 @@ class Cell:
     """Training seconds over every recipe tried, the losing ones included."""
     environment: Mapping[int, str]
     """Hardware and library versions by seed, as one text."""
+    rising: tuple[int, ...]
+    """The seeds whose validation curve still rose when the budget ended."""
     delta_path: str | None
     """The delta of the best seed on validation, of those that were kept."""
+
+    @property
+    def failed(self) -> int:
+        return len(self.failed_seeds)
 
     @property
     def trainable_share(self) -> float | None:
@@ -113,7 +119,7 @@ def _cell(method: str, trials: list[Row], spent: float) -> Cell:
         method=method, scores=scores, validation=_over(done, "validation_score"),
         mean=mean(list(scores.values())) if scores else None,
         deviation=standard_deviation(list(scores.values())) if scores else None,
-        planned=len(chosen), failed=sum(row["state"] == "failed" for row in chosen),
+        planned=len(chosen), failed_seeds=tuple(row["seed"] for row in chosen if row["state"] == "failed"),
         against_full=None, mixed=False,
         trainable_parameters=_over(done, "trainable_parameters"), total_parameters=_over(done, "total_parameters"),
         train_seconds=_over(done, "train_seconds"), eval_seconds=_over(done, "eval_seconds"),
@@ -121,6 +127,7 @@ def _cell(method: str, trials: list[Row], spent: float) -> Cell:
         delta_bytes=_over(done, "delta_bytes"), recipe=chosen[0]["recipe"], swept=_swept(trials),
         recipes_tried=len({_text(row["recipe"]) for row in trials}), tuning_seconds=spent,
         environment={row["seed"]: _text(row["environment"]) for row in done}, delta_path=_delta_path(done),
+        rising=tuple(row["seed"] for row in done if _still_rises(row)),
     )  # fmt: skip
 
 
@@ -134,6 +141,11 @@ def _against(cell: Cell, full: Cell | None) -> Cell:
 def mixed(first: Cell, second: Cell) -> bool:
     """Whether a seed's two trials ran in unlike environments."""
     return any(second.environment.get(seed, own) != own for seed, own in first.environment.items())
+
+
+def _still_rises(row: Row) -> bool:
+    """See stats.still_rising; a point's share is that of the steps taken."""
+    return still_rising([(point["step"] / max(1, row["steps"]), point["score"]) for point in row["curve"] or ()])
 
 
 def _delta_path(done: list[Row]) -> str | None:
