@@ -13,12 +13,12 @@ Interval = tuple[float, float]
 
 def mean(values: ArrayLike) -> float:
     """The arithmetic mean of `values`, shape (n,). Raises ValueError where n = 0 or a value is not finite."""
-    return float(_checked(values).mean())
+    return float(checked(values).mean())
 
 
 def standard_deviation(values: ArrayLike) -> float | None:
     """The sample standard deviation (divisor n - 1) of `values`, shape (n,); None for n = 1, which shows no spread."""
-    array = _checked(values)
+    array = checked(values)
     return float(array.std(ddof=1)) if len(array) > 1 else None
 
 
@@ -28,7 +28,7 @@ def mean_interval(values: ArrayLike, confidence: float = 0.95) -> Interval | Non
     mean -+ t(n - 1, (1 + confidence) / 2) * s / sqrt(n), after Student, "The probable error of a mean",
     Biometrika 6 (1908). It covers chance from seed to seed, where the scores of seeds are about normal.
     """
-    array = _checked(values)
+    array = checked(values)
     if not 0 < confidence < 1:
         raise ValueError(f"confidence {confidence} is outside (0, 1)")
     if len(array) == 1:
@@ -40,7 +40,7 @@ def mean_interval(values: ArrayLike, confidence: float = 0.95) -> Interval | Non
     return centre - half, centre + half
 
 
-def _checked(values: ArrayLike) -> NDArray[np.float64]:
+def checked(values: ArrayLike) -> NDArray[np.float64]:
     array = np.asarray(values, dtype=np.float64)
     if array.ndim != 1 or len(array) == 0:
         raise ValueError(f"one value at least, in one dimension; got shape {array.shape}")
