@@ -19,10 +19,10 @@ PACKAGE = ROOT / "src" / "tuneworth"
 
 LAYERS = [
     {"errors", "words"},
-    {"spec"},
+    {"predictions", "spec"},
     {"events", "models", "stats"},
     {"methods", "results", "store", "tasks"},
-    {"cells", "plan", "presets", "train"},
+    {"answers", "cells", "plan", "presets", "train"},
     {"advice"},
     {"deltas", "prepare", "report"},
     {"predict", "trial"},

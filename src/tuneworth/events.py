@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from tuneworth.predictions import Predictions
 from tuneworth.spec import FileTask, TrialResult, TrialSpec
 
 
@@ -48,6 +49,7 @@ class Progress:
 class Finished:
     key: str
     result: TrialResult
+    predictions: Predictions
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,9 @@ from tuneworth.store import Counts, Store, files_dir, open_store
 if TYPE_CHECKING:
     import pandas as pd
 
+    from tuneworth.results import Cell
+    from tuneworth.stats import Answers
+
 DEFAULT_STORE = "tuneworth.db"
 LEASE_SECONDS = 600.0
 """How long a trial stays with an owner that gives no sign of life; a dead one on this host is noticed at once."""
@@ -112,6 +115,13 @@ class Study:
         from tuneworth.results import rows
 
         return rows(self.store, self.spec.name)
+
+    def answers(self) -> dict[Cell, Answers]:
+        """By cell (as `results.cell_of` gives it), what the selected recipe's trials answered on the test split; cells
+        with a trial whose predictions an older version did not keep are missing."""
+        from tuneworth.answers import by_cell
+
+        return by_cell(self.rows(), self.store.predictions(self.spec.name))
 
     def results(self) -> pd.DataFrame:
         """One row a trial, with the columns of `rows`."""
@@ -218,7 +228,7 @@ class _Run:
         record = self.board.running.pop(event.key)
         self.board.progress.pop(event.key, None)
         if isinstance(event, Finished):
-            if self.store.finish(self.name, event.key, self.owner, event.result):
+            if self.store.finish(self.name, event.key, self.owner, event.result, event.predictions):
                 self.keeper.finished(record, event)
         elif isinstance(event, Failed):
             self.store.fail(self.name, event.key, self.owner, event.error)
