@@ -24,7 +24,7 @@ from tuneworth.advice.value import Grade, Status
 from tuneworth.cells import Cell, mixed
 from tuneworth.stats import Answers, Decision, Regret, decide, over_seeds, regrets
 
-__all__ = ["ENOUGH", "FEW", "LEANING", "Evidence", "weigh"]
+__all__ = ["ENOUGH", "FEW", "LEANING", "Evidence", "has_learnt", "weigh"]
 
 FEW = 3
 """Fewer paired seeds than this carry no recommendation."""
@@ -74,9 +74,10 @@ def weigh(
     wide = _regrets(running, confidence, len(cells), answers) if answers else None
     status = {cell.method: _status(cell.method, looks, behind, margin) for cell in cells}
     left = [cell for cell in cells if status[cell.method] != "outside"]
-    learnt = [cell for cell in cells if _has_learnt(cell, baseline, confidence)]
+    learnt = [cell for cell in cells if has_learnt(cell, baseline, confidence)]
     seeds = min(len(one.scores.keys() & other.scores.keys()) for one in left for other in left)
-    chosen, grade = _cheapest([cell for cell in learnt if status[cell.method] == "inside"]), "moderate"
+    chosen = _cheapest([cell for cell in learnt if status[cell.method] == "inside"])
+    grade: Grade = "moderate"
     if chosen is None and "inside" not in status.values():
         leaning = _regrets(running, LEANING, len(cells))
         chosen = _cheapest(
@@ -112,7 +113,7 @@ def _status(method: str, looks: Decision, behind: Mapping[str, Regret], margin: 
     return "inside" if method in looks.inside else behind[method].status(margin)
 
 
-def _has_learnt(cell: Cell, baseline: float | None, confidence: float) -> bool:
+def has_learnt(cell: Cell, baseline: float | None, confidence: float) -> bool:
     """Whether the cell's expected score is shown to lie above the baseline's, at `confidence` (one-sided)."""
     estimate = over_seeds(list(cell.scores.values()))
     return estimate is not None and estimate.p_above(baseline or 0.0) <= 1 - confidence
