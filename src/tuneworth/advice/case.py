@@ -7,7 +7,7 @@ from functools import cached_property
 from itertools import combinations
 
 from tuneworth import words
-from tuneworth.advice.evidence import Evidence
+from tuneworth.advice.evidence import FEW, Evidence
 from tuneworth.advice.limits import Limits
 from tuneworth.advice.value import Excluded, Pair
 from tuneworth.cells import Cell, Group
@@ -36,7 +36,9 @@ class Case:
     @property
     def undecided(self) -> tuple[str, ...]:
         """See `Advice.undecided`."""
-        if self.evidence is None or self.evidence.grade in ("strong", "moderate") or not self.evidence.learnt:
+        if self.evidence is None or self.evidence.grade in ("strong", "moderate"):
+            return ()
+        if not self.evidence.learnt and self.evidence.seeds >= FEW:
             return ()
         left = [method for method, status in self.evidence.status.items() if status != "outside"]
         return tuple(left) if len(left) > 1 else ()

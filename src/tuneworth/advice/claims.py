@@ -28,7 +28,7 @@ from typing import Literal
 
 from tuneworth import words
 from tuneworth.advice.evidence import FEW, has_learnt
-from tuneworth.cells import Cell, Group, group_trials
+from tuneworth.cells import Group, group_trials
 from tuneworth.results import Row
 from tuneworth.spec import Claim, Frozen, StudySpec
 from tuneworth.stats import holm, over_seeds, pitman_morgan, spread_ratio, standard_deviation
@@ -176,10 +176,12 @@ def _spread(claim: Claim, a: Sequence[float], b: Sequence[float], level: float) 
 
 def _sentence(claim: Claim, ruling: Ruling, cells: Sequence[JudgedCell], stated: int) -> str:
     """BitFit matches full: undecided (shown in 3 of 9 cells, ...). Before any result was there."""
+    if not cells:
+        return f"{claim.says}: undecided (none of its cells has a trial yet)."
     counts = Counter(cell.ruling for cell in cells)
-    shown = {"supported": "holds", "contradicted": "fails", "undecided": "is open"}
+    shown = {"supported": "holds", "contradicted": "fails", "undecided": "open"}
     if claim.test == "inconsistent-gain":
         shown |= {"supported": "shows a gain", "contradicted": "shows none"}
-    parts = [f"{shown[key]} in {counts[key]}" for key in ("supported", "contradicted", "undecided") if counts[key]]  # type: ignore[index]
+    parts = [f"{shown[key]} in {counts[key]}" for key in ("supported", "contradicted", "undecided") if counts[key]]
     when = "Stated before any result" if not stated else f"Stated after {words.several(stated, 'trial')} had finished"
     return f"{claim.says}: {ruling} ({', '.join(parts)} of {words.several(len(cells), 'cell')}). {when}."

@@ -5,10 +5,10 @@ at most the margin below the best one's, whichever that is (stats.best), or *out
 Of the methods that are inside and have learnt, the one with the fewest trained parameters is recommended (a tie goes to the
 faster). Learnt: its scores lie above the baseline's, which gives one answer for all. The grade of the evidence:
 
-strong    inside on these test examples, at a confidence that holds however often one looked before (stats.sequential);
-          inside for new data of this kind too; at least 5 seeds paired with every method that is not outside; and no doubt:
-          no method that is not outside was still learning when its budget ended, has failed trials, or ran in another
-          environment than those it is compared with
+strong    inside on these test examples, at a confidence that allows for a look at every number of seeds before
+          (stats.sequential: what `--until-decided` stops at); inside for new data of this kind too; at least 5 seeds
+          paired between any two methods that are not outside; and no doubt: none of these was still learning when its
+          budget ended, has failed trials, or ran in another environment than those it is compared with
 moderate  inside on these test examples at the confidence, with at least 3 seeds so paired
 weak      no method is inside at the confidence, but one is at 80%
 none      nothing can be recommended
@@ -18,11 +18,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import nan
 
 from tuneworth.advice.value import Grade, Status
 from tuneworth.cells import Cell, mixed
-from tuneworth.stats import Answers, Decision, Regret, decide, over_seeds, regrets
+from tuneworth.stats import LOOKS, Answers, Regret, level, over_seeds, regrets
 
 __all__ = ["ENOUGH", "FEW", "LEANING", "Evidence", "has_learnt", "weigh"]
 
@@ -45,7 +44,7 @@ class Evidence:
     wide: Mapping[str, Regret] | None
     """For new data of this kind; None without predictions."""
     status: Mapping[str, Status]
-    """By `behind`, or by the looks of `--until-decided`, whose decisions stand."""
+    """By `behind`."""
     learnt: tuple[str, ...]
     seeds: int
     """The fewest seeds that two methods share of those that are not outside."""
@@ -68,49 +67,40 @@ def weigh(
     answers: Mapping[str, Answers] | None,
 ) -> Evidence:  # fmt: skip
     """Choose among `cells`, each with results, and grade the choice. `answers` by method; None where any is missing."""
-    looks = decide({cell.method: _with_failures(cell) for cell in cells}, margin, confidence)
-    running = [cell for cell in cells if cell.method not in looks.outside]
-    behind = _regrets(cells, confidence) | _regrets(running, confidence, len(cells))
-    wide = _regrets(running, confidence, len(cells), answers) if answers else None
-    status = {cell.method: _status(cell.method, looks, behind, margin) for cell in cells}
-    left = [cell for cell in cells if status[cell.method] != "outside"]
+    running = [cell for cell in cells if _bounds(cells, confidence)[cell.method].status(margin) != "outside"]
+    behind = _bounds(cells, confidence) | _bounds(running, confidence, len(cells))
+    wide = _bounds(running, confidence, len(cells), answers) if answers else None
+    status = {cell.method: behind[cell.method].status(margin) for cell in cells}
     learnt = [cell for cell in cells if has_learnt(cell, baseline, confidence)]
-    seeds = min(len(one.scores.keys() & other.scores.keys()) for one in left for other in left)
-    chosen = _cheapest([cell for cell in learnt if status[cell.method] == "inside"])
-    grade: Grade = "moderate"
-    if chosen is None and "inside" not in status.values():
-        leaning = _regrets(running, LEANING, len(cells))
-        chosen = _cheapest(
-            [cell for cell in learnt if cell in running and leaning[cell.method].status(margin) == "inside"]
-        )
-        grade = "weak"
+    seeds = min(len(one.scores.keys() & other.scores.keys()) for one in running for other in running)
     found = Evidence(
-        chosen, "none", behind, wide, status, tuple(cell.method for cell in learnt), seeds,
+        None, "none", behind, wide, status, tuple(cell.method for cell in learnt), seeds,
         rising=tuple(cell.method for cell in cells if cell.rising),
         mixed=tuple(cell.method for cell in cells if any(mixed(cell, other) for other in cells)),
         failed=tuple(cell.method for cell in cells if cell.failed),
     )  # fmt: skip
-    if chosen is None or seeds < FEW:
-        return replace(found, chosen=None)
-    sure = chosen.method in looks.inside and wide is not None and wide[chosen.method].status(margin) == "inside"
-    strong = grade == "moderate" and sure and seeds >= ENOUGH and not found.doubts
-    return replace(found, grade="strong" if strong else grade)
+    if seeds < FEW:
+        return found
+    chosen = _cheapest(learnt, behind, margin)
+    if chosen is None and "inside" not in status.values():
+        chosen = _cheapest([cell for cell in learnt if cell in running], _bounds(running, LEANING, len(cells)), margin)
+        return replace(found, chosen=chosen, grade="weak" if chosen else "none")
+    if chosen is None:
+        return found
+    look = max((look for look in LOOKS if look <= seeds), default=FEW)
+    strict = _bounds(running, level(look, confidence), len(cells))[chosen.method]
+    sure = wide is not None and wide[chosen.method].status(margin) == strict.status(margin) == "inside"
+    strong = sure and seeds >= ENOUGH and not found.doubts
+    return replace(found, chosen=chosen, grade="strong" if strong else "moderate")
 
 
-def _with_failures(cell: Cell) -> dict[int, float]:
-    return {**dict.fromkeys(cell.failed_seeds, nan), **cell.scores}
-
-
-def _regrets(
+def _bounds(
     cells: Sequence[Cell], confidence: float, family: int | None = None, answers: Mapping[str, Answers] | None = None
 ) -> dict[str, Regret]:
+    """Of `cells` alone, corrected for the `family` they were part of. What is outside is left out, since few seeds of a
+    method that was stopped early would otherwise hide how the rest compare; that it was the best after all has a
+    probability of at most (1 - confidence) / family."""
     return regrets({cell.method: cell.scores for cell in cells}, confidence, answers, family)
-
-
-def _status(method: str, looks: Decision, behind: Mapping[str, Regret], margin: float) -> Status:
-    if method in looks.outside:
-        return "outside"
-    return "inside" if method in looks.inside else behind[method].status(margin)
 
 
 def has_learnt(cell: Cell, baseline: float | None, confidence: float) -> bool:
@@ -119,7 +109,7 @@ def has_learnt(cell: Cell, baseline: float | None, confidence: float) -> bool:
     return estimate is not None and estimate.p_above(baseline or 0.0) <= 1 - confidence
 
 
-def _cheapest(cells: Sequence[Cell]) -> Cell | None:
-    return min(
-        cells, key=lambda cell: (cell.trainable_parameters or 0.0, cell.train_seconds or 0.0, cell.method), default=None
-    )
+def _cheapest(cells: Sequence[Cell], behind: Mapping[str, Regret], margin: float) -> Cell | None:
+    """Of the methods that are inside, the one with the fewest trained parameters, then the fastest."""
+    inside = [cell for cell in cells if behind[cell.method].status(margin) == "inside"]
+    return min(inside, key=lambda c: (c.trainable_parameters or 0.0, c.train_seconds or 0.0, c.method), default=None)
