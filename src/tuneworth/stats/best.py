@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from tuneworth.stats.compare import FEWEST
-from tuneworth.stats.estimate import Estimate, over_seeds
+from tuneworth.stats.estimate import Estimate, over_seeds, shared_seeds
 from tuneworth.stats.examples import Answers, crossed
 
 __all__ = ["Regret", "regrets"]
@@ -45,7 +45,7 @@ def regrets(
     - lower bounds: max(0, max_j lower of d(j, i)), each at a / (k (k - 1)): every ordered pair may speak, so all of them
       are paid for, and no "beaten by more than the margin" is wrong with probability 1 - a.
     A pair with fewer than 3 shared seeds, or without answers where these are asked for, bounds nothing: (0, inf).
-    A lone method has (0, 0). `family`: k, where methods were in the group that are not in `scores` any more.
+    A lone method has (0, 0). A score that is NaN is left out. `family`: k, where methods were in the group that are not in `scores` any more.
     """
     if not 0 < confidence < 1:
         raise ValueError(f"confidence {confidence} is outside (0, 1)")
@@ -70,19 +70,22 @@ Differences = dict[tuple[str, str], Estimate | None]
 def _by_seeds(scores: Mapping[str, Mapping[int, float]]) -> Differences:
     found: Differences = {}
     for first, second in permutations(scores, 2):
-        shared = sorted(scores[first].keys() & scores[second].keys())
+        shared = shared_seeds(scores[first], scores[second])
         values = [scores[first][seed] - scores[second][seed] for seed in shared]
         found[first, second] = over_seeds(values) if len(shared) >= FEWEST else None
     return found
 
 
 def _with_answers(scores: Mapping[str, Mapping[int, float]], answers: Mapping[str, Answers]) -> Differences:
-    seeds = {method: sorted(answers[method].predictions) for method in scores if method in answers}
-    values = {method: dict(zip(given, answers[method].values(given), strict=True)) for method, given in seeds.items()}
+    values = {}
+    for method in scores.keys() & answers.keys():
+        seeds = sorted(scores[method].keys() & answers[method].predictions.keys())
+        values[method] = dict(zip(seeds, answers[method].values(seeds), strict=True)) if seeds else {}
     found: Differences = {}
     for first, second in permutations(scores, 2):
-        shared = sorted(values.get(first, {}).keys() & values.get(second, {}).keys())
-        found[first, second] = None
-        if len(shared) >= FEWEST:
-            found[first, second] = crossed(np.stack([values[first][s] - values[second][s] for s in shared]))
+        a, b = values.get(first, {}), values.get(second, {})
+        shared = [seed for seed in shared_seeds(scores[first], scores[second]) if seed in a.keys() & b.keys()]
+        found[first, second] = (
+            crossed(np.stack([a[seed] - b[seed] for seed in shared])) if len(shared) >= FEWEST else None
+        )
     return found

@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from tuneworth.stats.estimate import Estimate, over_seeds
+from tuneworth.stats.estimate import Estimate, over_seeds, shared_seeds
 from tuneworth.stats.examples import Answers, over_seeds_and_examples
 from tuneworth.stats.location import Interval, mean
 
@@ -52,6 +52,8 @@ def compare(
 ) -> Comparison | None:
     """Compare scores in points, by seed; None where no seed is shared. `answers`: those of first and of second.
 
+    A seed whose score is NaN on either side is left out.
+
     With a = 1 - confidence the verdict is "equivalent" where the interval at confidence 1 - 2a lies within
     (-margin, margin), which is the pair of one-sided tests at level a; else "better" or "worse" where the interval at
     `confidence` excludes 0; else "undecided", as always below 3 shared seeds. A difference that is clear and smaller
@@ -61,12 +63,12 @@ def compare(
         raise ValueError(f"margin {margin} is negative")
     if not 0 < confidence < 1:
         raise ValueError(f"confidence {confidence} is outside (0, 1)")
-    shared = sorted(first.keys() & second.keys())
+    shared = shared_seeds(first, second)
     if not shared:
         return None
     differences = np.array([first[seed] - second[seed] for seed in shared])
     narrow = over_seeds(differences)
-    wide = over_seeds_and_examples(*answers) if answers else None
+    wide = over_seeds_and_examples(*answers, shared) if answers else None
     return Comparison(
         difference=mean(differences),
         interval=narrow.interval(confidence) if narrow else None,

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from math import inf, isnan
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from tuneworth.stats.location import Interval, checked
 
-__all__ = ["Estimate", "over_seeds"]
+__all__ = ["Estimate", "over_seeds", "settle", "shared_seeds"]
 
 
 @dataclass(frozen=True)
@@ -27,19 +28,20 @@ class Estimate:
     freedom: float
     seeds: int
 
-    def bound(self, level: float) -> float:
-        """The upper bound that is too low with probability `level`; for a lower one, 2 * value - bound. May be inf."""
-        if self.error == 0:
-            return self.value if 0.5**self.seeds <= level else float("inf")
-        from scipy.special import stdtrit
-
-        return self.value + float(stdtrit(self.freedom, 1 - level)) * self.error
-
     def upper(self, level: float) -> float:
-        return self.bound(level)
+        """The bound that the truth exceeds with probability `level`; may be inf."""
+        return self.value + self._reach(level)
 
     def lower(self, level: float) -> float:
-        return 2 * self.value - self.bound(level)
+        """The bound that the truth stays below with probability `level`; may be -inf."""
+        return self.value - self._reach(level)
+
+    def _reach(self, level: float) -> float:
+        if self.error == 0:
+            return 0.0 if 0.5**self.seeds <= level else inf
+        from scipy.special import stdtrit
+
+        return float(stdtrit(self.freedom, 1 - level)) * self.error
 
     def interval(self, confidence: float) -> Interval | None:
         """Both bounds, each at half of what `confidence` leaves; None where the seeds allow none (see above)."""
@@ -69,6 +71,11 @@ def over_seeds(values: ArrayLike) -> Estimate | None:
     return Estimate(float(array.mean()), settle(error, array), len(array) - 1, len(array))
 
 
-def settle(error: float, values: ArrayLike | Sequence[float]) -> float:
+def shared_seeds(first: Mapping[int, float], second: Mapping[int, float]) -> list[int]:
+    """The seeds at which both have a score, in order; NaN is none."""
+    return [seed for seed in sorted(first.keys() & second.keys()) if not isnan(first[seed] - second[seed])]
+
+
+def settle(error: float, values: ArrayLike) -> float:
     """0 where `error` is but rounding in `values`, so that equal differences of unequal scores count as equal."""
     return 0.0 if error <= 1e-12 * max(1.0, float(np.abs(values).max())) else error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,14 +35,15 @@ class Answers:
         return pseudo_values(self.metric, self.targets, np.stack([self.predictions[seed] for seed in seeds]))
 
 
-def over_seeds_and_examples(first: Answers, second: Answers) -> Estimate | None:
+def over_seeds_and_examples(first: Answers, second: Answers, seeds: Sequence[int] | None = None) -> Estimate | None:
     """The difference of two methods' scores, paired by seed and by example; None for fewer than 2 shared seeds.
 
-    Raises ValueError where the metrics or the targets differ: then the examples are not the same ones.
+    `seeds`: the only ones to use, where given. Raises ValueError where the metrics or the targets differ: then the examples are not the same ones.
     """
     if first.metric != second.metric or not np.array_equal(first.targets, second.targets):
         raise ValueError("two methods can be paired only over one metric and the same test examples")
     shared = sorted(first.predictions.keys() & second.predictions.keys())
+    shared = [seed for seed in shared if seeds is None or seed in seeds]
     return crossed(first.values(shared) - second.values(shared)) if len(shared) > 1 else None
 
 

@@ -49,7 +49,7 @@ def decide(scores: Mapping[str, Mapping[int, float]], margin: float, confidence:
     """Go through the looks that `scores` (method -> seed -> points) allow, and say what they decide.
 
     A pure replay: the look at n uses the n lowest seeds alone, so it does not matter when and how often one asks. A trial
-    that failed is NaN: it counts as run and has no score. At each look the methods not yet outside are compared, at
+    that is NaN counts as run and has no score. At each look the methods not yet outside are compared, at
     `level`; bounds of several looks hold together, so the tightest count, and a status once given is kept. The group of
     k methods stays a family of k when some have left, since which ones leave depends on the data.
     """
@@ -64,17 +64,13 @@ def decide(scores: Mapping[str, Mapping[int, float]], margin: float, confidence:
             break
         if len(seeds) < look or any(not scores[method].keys() >= set(seeds[:look]) for method in running):
             return _decision(status, dict.fromkeys(running, look))
-        given = {method: _finished(scores[method], seeds[:look]) for method in running}
+        given = {method: {seed: scores[method][seed] for seed in seeds[:look]} for method in running}
         for method, regret in regrets(given, level(look, confidence), family=len(scores)).items():
             old = bounds[method]
             bounds[method] = Regret(max(old.low, regret.low), min(old.high, regret.high))
             if status[method] == "open":
                 status[method] = bounds[method].status(margin)
     return _decision(status, {})
-
-
-def _finished(scores: Mapping[int, float], seeds: list[int]) -> dict[int, float]:
-    return {seed: scores[seed] for seed in seeds if not math.isnan(scores[seed])}
 
 
 def _decision(status: Mapping[str, str], wanted: Mapping[str, int]) -> Decision:
