@@ -22,7 +22,7 @@ LAYERS = [
     {"predictions", "spec"},
     {"events", "models", "stats"},
     {"methods", "results", "store", "tasks"},
-    {"answers", "cells", "plan", "presets", "train"},
+    {"answers", "cells", "looks", "plan", "presets", "train"},
     {"advice"},
     {"deltas", "prepare", "report"},
     {"predict", "trial"},

@@ -28,7 +28,7 @@ class Cell:
     mean: float | None
     deviation: float | None
     planned: int
-    failed: int
+    failed_seeds: tuple[int, ...]
     against_full: PairedDifference | None
     """This method minus full, paired by seed; None for full itself, or where no seed is shared."""
     mixed: bool
@@ -52,6 +52,10 @@ class Cell:
     """The seeds whose validation curve still rose when the budget ended."""
     delta_path: str | None
     """The delta of the best seed on validation, of those that were kept."""
+
+    @property
+    def failed(self) -> int:
+        return len(self.failed_seeds)
 
     @property
     def trainable_share(self) -> float | None:
@@ -115,7 +119,7 @@ def _cell(method: str, trials: list[Row], spent: float) -> Cell:
         method=method, scores=scores, validation=_over(done, "validation_score"),
         mean=mean(list(scores.values())) if scores else None,
         deviation=standard_deviation(list(scores.values())) if scores else None,
-        planned=len(chosen), failed=sum(row["state"] == "failed" for row in chosen),
+        planned=len(chosen), failed_seeds=tuple(row["seed"] for row in chosen if row["state"] == "failed"),
         against_full=None, mixed=False,
         trainable_parameters=_over(done, "trainable_parameters"), total_parameters=_over(done, "total_parameters"),
         train_seconds=_over(done, "train_seconds"), eval_seconds=_over(done, "eval_seconds"),

@@ -13,6 +13,7 @@ from rich.console import Console
 from tuneworth.errors import SpecError, StoreError, UserError
 
 if TYPE_CHECKING:
+    from tuneworth.looks import Question
     from tuneworth.study import Study
 
 app = typer.Typer(
@@ -39,6 +40,19 @@ Pickle = Annotated[
     bool,
     typer.Option("--allow-pickle", help="Accept a model directory with pickled weights (loaded with weights_only)."),
 ]
+UntilDecided = Annotated[
+    bool, typer.Option("--until-decided", help="Add seeds, up to 20, until it is clear which methods are worth it.")
+]
+Margin = Annotated[
+    float | None,
+    typer.Option(help="Points of score that make no difference to you.  [default: 1, with --until-decided]"),
+]
+Confidence = Annotated[
+    float | None, typer.Option(help="That no answer is wrong.  [default: 0.95, with --until-decided]")
+]
+TimeLimit = Annotated[
+    str | None, typer.Option(help="90s, 10m, 2h: then stop; the same command goes on.", metavar="TIME")
+]
 CheckpointEvery = Annotated[float, typer.Option(min=0.0, help="Seconds between checkpoints of a running trial.")]
 
 
@@ -50,17 +64,14 @@ def run(
     preset: Annotated[str | None, typer.Option(help="A packaged study file instead: paper.")] = None,
     store: Store = None, data_dir: DataDir = None, workers: Workers = "auto", device: Device = "auto",
     dry_run: DryRun = False, retry_failed: Retry = False, allow_pickle: Pickle = False, checkpoint_every: CheckpointEvery = 30.0,
+    until_decided: UntilDecided = False, margin: Margin = None, confidence: Confidence = None, time_limit: TimeLimit = None,
 ) -> None:  # fmt: skip
     """Run what is missing of a study. The same command again goes on where it stopped."""
     _run(
-        _find_study(study, preset, store, data_dir),
-        workers,
-        device,
-        dry_run,
-        retry_failed,
-        allow_pickle,
-        checkpoint_every,
-    )
+        _find_study(study, preset, store, data_dir), dry_run, _question(until_decided, margin, confidence), time_limit,
+        workers=workers, device=device, retry_failed=retry_failed, allow_pickle=allow_pickle,
+        checkpoint_seconds=checkpoint_every,
+    )  # fmt: skip
 
 
 @app.command()
@@ -80,6 +91,7 @@ def compare(
     name: Annotated[str | None, typer.Option(help="The study's name; else that of the training file.")] = None,
     store: Store = None, workers: Workers = "auto", device: Device = "auto", dry_run: DryRun = False,
     retry_failed: Retry = False, allow_pickle: Pickle = False, checkpoint_every: CheckpointEvery = 30.0,
+    until_decided: UntilDecided = False, margin: Margin = None, confidence: Confidence = None, time_limit: TimeLimit = None,
 ) -> None:  # fmt: skip
     """Compare methods on a file of your own: a study without a study file."""
     from tuneworth.spec import StudySpec
@@ -102,7 +114,11 @@ def compare(
         },
         "the command line",
     )  # fmt: skip
-    _run(Study(spec, store), workers, device, dry_run, retry_failed, allow_pickle, checkpoint_every)
+    _run(
+        Study(spec, store), dry_run, _question(until_decided, margin, confidence), time_limit,
+        workers=workers, device=device, retry_failed=retry_failed, allow_pickle=allow_pickle,
+        checkpoint_seconds=checkpoint_every,
+    )  # fmt: skip
 
 
 @app.command()
@@ -320,7 +336,7 @@ def demo(
 
     directory.mkdir(parents=True, exist_ok=True)
     study = Study(demo_spec(), str(directory / "demo.db"))
-    code = _train(study, workers, "auto", False, False, 30.0)
+    code = _train(study, workers=workers)
     path = study.report(directory / "report.html")
     _say(f"\nreport: {path.resolve()}\nnext:   open it in a browser; then tuneworth compare --train FILE --text COLUMN "
          "--label COLUMN")  # fmt: skip
@@ -351,23 +367,36 @@ def _print_json(value: Any) -> None:
     print(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False))
 
 
-def _run(study: Study, workers: str, device: str, dry: bool, retry: bool, allow_pickle: bool, every: float) -> NoReturn:
+def _run(study: Study, dry: bool, question: Question | None, time_limit: str | None, **options: Any) -> NoReturn:
+    from tuneworth.spec import parse_seconds
+
+    seconds = None if time_limit is None else parse_seconds(time_limit)
     if dry:
-        _show_plan(study, allow_pickle)
+        _show_plan(study, options["allow_pickle"], question)
         raise typer.Exit(0)
-    code = _train(study, workers, device, retry, allow_pickle, every)
+    code = _train(study, until_decided=question or False, time_limit=seconds, **options)
+    left = study.store.counts(study.spec.name).pending
+    if question:
+        left += _show_decisions(study, question)
+    if time_limit and left:
+        _say(f"\ntime is up; what is finished is kept. To go on, with this limit or another:\n  {_same_command()}")
     if code:
         _say(f"\nsome trials failed: see tuneworth report {study.spec.name}; --retry-failed runs them again")
-    _say(f"\nnext: tuneworth report {study.spec.name} -o report.html{_store_flag(study.store_url)}")
+    store = _store_flag(study.store_url)
+    if question:
+        margin = "" if question.margin == 1 else f" --margin {question.margin:g}"
+        _say(f"\nnext: tuneworth advise {study.spec.name}{margin}{store}")
+    else:
+        _say(f"\nnext: tuneworth report {study.spec.name} -o report.html{store}")
     raise typer.Exit(code)
 
 
-def _train(study: Study, workers: str, device: str, retry: bool, allow_pickle: bool, every: float) -> int:
+def _train(study: Study, **options: Any) -> int:
     """Run with a progress display, then show the table. Returns the exit code: 1 where trials failed."""
     from tuneworth.report import build, terminal
 
     try:
-        counts = study.run(workers, device, retry, allow_pickle, every)
+        counts = study.run(**options)
     except KeyboardInterrupt:
         err.print("\ninterrupted; nothing that was finished is lost. To go on, run the same command again:")
         err.print("  " + _same_command(), markup=False, soft_wrap=True)
@@ -376,14 +405,39 @@ def _train(study: Study, workers: str, device: str, retry: bool, allow_pickle: b
     return 1 if counts.failed else 0
 
 
-def _show_plan(study: Study, allow_pickle: bool) -> None:
+def _question(until_decided: bool, margin: float | None, confidence: float | None) -> Question | None:
+    from tuneworth.looks import Question
+
+    given = {name: value for name, value in (("margin", margin), ("confidence", confidence)) if value is not None}
+    if given and not until_decided:
+        raise SpecError(f"--{next(iter(given))} is for a run that decides", "add --until-decided")
+    return Question(**given) if until_decided else None
+
+
+def _show_decisions(study: Study, question: Question) -> int:
+    """Print what is decided and what is open. Returns how many groups more seeds may decide."""
+    from tuneworth.report.decided import decided
+
+    decisions = study.decisions(question)
+    for line in decided(study.rows(), decisions, question):
+        _say(line)
+    return sum(bool(decision.wanted) for decision in decisions.values())
+
+
+def _show_plan(study: Study, allow_pickle: bool, question: Question | None) -> None:
     from tuneworth.display import duration
 
-    trials = study.prepare(allow_pickle).trials
+    prepared = study.prepare(allow_pickle, question is not None)
+    trials = prepared.trials
     done = study.known_keys()
     missing = [trial for trial in trials if trial.key not in done]
     cells = len({trial.cell for trial in trials})
     _say(f"study {study.spec.name}: {len(trials)} trials in {cells} cells, {len(trials) - len(missing)} there already")
+    if question:
+        seeds = len({trial.seed for trial in prepared.candidates})
+        _say(
+            f"seeds are added, up to {seeds}, where it is open which methods are within {question.margin:g} of the best"
+        )
     timed = sum(trial.budget.amount for trial in missing if trial.budget.timed)
     if timed:
         _say(f"the budgets in seconds alone take {duration(timed)} of training")

@@ -70,6 +70,17 @@ class Budget(Frozen):
         return self.unit == "seconds"
 
 
+def parse_seconds(text: str | float) -> float:
+    """A length of time in seconds: `90s`, `10m`, `2h`, or a number of seconds. Raises SpecError."""
+    try:
+        budget = Budget.parse(text if isinstance(text, str) else f"{text}s")
+    except SpecError:
+        budget = None
+    if budget is None or not budget.timed:
+        raise SpecError(f"{text!r} is no time limit", "write it like 90s, 10m or 2h")
+    return budget.amount
+
+
 class Recipe(Frozen):
     """A method's training hyper-parameters. `warmup` is a share of the budget; `gradient_clip` a global 2-norm."""
 

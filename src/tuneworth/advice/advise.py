@@ -13,6 +13,7 @@ from tuneworth.advice.sentence import sentence
 from tuneworth.advice.value import Advice, Candidate, Excluded, Recommendation
 from tuneworth.cells import Cell, Group, group_trials
 from tuneworth.errors import SpecError, did_you_mean
+from tuneworth.looks import Question
 from tuneworth.results import Cell as CellKey
 from tuneworth.results import Row
 from tuneworth.spec import Budget
@@ -48,12 +49,7 @@ def advise_each(
     `answers`: test predictions by cell, without which nothing is graded strong. Rules and grades: advice.evidence.
     Raises SpecError for a task, fraction, budget or model that the study does not have, or numbers that cannot be.
     """
-    if not (isfinite(margin) and margin >= 0):
-        raise SpecError(
-            f"margin {margin:g} is not a number of points from 0 up", "1 means: less than 1 point does not matter"
-        )
-    if not 0.5 <= confidence < 1:
-        raise SpecError(f"confidence {confidence:g} is outside [0.5, 1)", "0.95 is the usual one")
+    Question(margin, confidence)
     groups = group_trials(table, None)
     if not groups:
         raise SpecError("the study has no trials", "run it first: tuneworth run STUDY.toml")

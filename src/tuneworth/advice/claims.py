@@ -17,7 +17,7 @@ cell, after Holm's correction over the claim's cells, since one false alarm of m
 cell with fewer than 3 paired seeds, or where nothing was learnt that could be compared: no method above the baseline, or for
 spreads not both. An inconsistent gain is supported where, so corrected, a gain is shown in one cell and its absence in
 another, and contradicted where either is shown in every cell. Differences are in points, spreads are standard deviations
-over seeds; margins default to 1 point unless the table says otherwise.
+over seeds, in which a failed trial counts with the baseline's score; margins default to 1 point unless the table says otherwise.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from tuneworth import words
-from tuneworth.advice.evidence import FEW, has_learnt
+from tuneworth.advice.evidence import FEW, has_learnt, with_failures
 from tuneworth.cells import Group, group_trials
 from tuneworth.results import Row
 from tuneworth.spec import Claim, Frozen, StudySpec
@@ -73,7 +73,10 @@ class Judged(Frozen):
 
 
 def judge_claims(table: Sequence[Row], spec: StudySpec, confidence: float = 0.95) -> tuple[Judged, ...]:
-    """Every claim of `spec` (as a store keeps it: with the claims' dates), judged on `results.rows` of the study."""
+    """Every claim of `spec` (as a store keeps it: with the claims' dates), judged on `results.rows` of the study.
+
+    Raises SpecError for a confidence outside (0, 1).
+    """
     groups = group_trials(table, None)
     return tuple(
         _judge(name, claim, groups, spec.stated.get(name, 0), 1 - confidence) for name, claim in spec.claim.items()
@@ -130,7 +133,7 @@ def _inconsistent(cells: Sequence[JudgedCell], level: float) -> Ruling:
 
 
 def _cell(claim: Claim, group: Group, method: str, level: float) -> JudgedCell:
-    by_method = {cell.method: cell for cell in group.cells}
+    by_method = {cell.method: with_failures(cell, group.baseline) for cell in group.cells if cell.scores}
     first, second = by_method.get(method), by_method.get(claim.against)
     shared = sorted(first.scores.keys() & second.scores.keys()) if first and second else []
     judged = JudgedCell(model=group.model, task=group.task, fraction=group.fraction, budget=group.budget, method=method,

@@ -3,7 +3,8 @@
 Of the methods that are compared (within the limits, with results), one is *inside* where its expected score is shown to be
 at most the margin below the best one's, whichever that is (stats.best), or *outside* where it is shown to be further below.
 Of the methods that are inside and have learnt, the one with the fewest trained parameters is recommended (a tie goes to the
-faster). Learnt: its scores lie above the baseline's, which gives one answer for all. The grade of the evidence:
+faster). Learnt: its scores lie above the baseline's, which gives one answer for all. A failed trial
+counts with the baseline's score, as for `--until-decided`. The grade of the evidence:
 
 strong    inside on these test examples, at a confidence that allows for a look at every number of seeds before
           (stats.sequential: what `--until-decided` stops at); inside for new data of this kind too; at least 5 seeds
@@ -23,7 +24,7 @@ from tuneworth.advice.value import Grade, Status
 from tuneworth.cells import Cell, mixed
 from tuneworth.stats import LOOKS, Answers, Regret, level, over_seeds, regrets
 
-__all__ = ["ENOUGH", "FEW", "LEANING", "Evidence", "has_learnt", "weigh"]
+__all__ = ["ENOUGH", "FEW", "LEANING", "Evidence", "has_learnt", "weigh", "with_failures"]
 
 FEW = 3
 """Fewer paired seeds than this carry no recommendation."""
@@ -67,6 +68,7 @@ def weigh(
     answers: Mapping[str, Answers] | None,
 ) -> Evidence:  # fmt: skip
     """Choose among `cells`, each with results, and grade the choice. `answers` by method; None where any is missing."""
+    cells = [with_failures(cell, baseline) for cell in cells]
     running = [cell for cell in cells if _bounds(cells, confidence)[cell.method].status(margin) != "outside"]
     behind = _bounds(cells, confidence) | _bounds(running, confidence, len(cells))
     wide = _bounds(running, confidence, len(cells), answers) if answers else None
@@ -101,6 +103,11 @@ def _bounds(
     method that was stopped early would otherwise hide how the rest compare; that it was the best after all has a
     probability of at most (1 - confidence) / family."""
     return regrets({cell.method: cell.scores for cell in cells}, confidence, answers, family)
+
+
+def with_failures(cell: Cell, baseline: float | None) -> Cell:
+    """The cell with its failed seeds at the baseline's score: a method that fails pays as one that learnt nothing."""
+    return replace(cell, scores={**dict.fromkeys(cell.failed_seeds, baseline or 0.0), **cell.scores})
 
 
 def has_learnt(cell: Cell, baseline: float | None, confidence: float) -> bool:

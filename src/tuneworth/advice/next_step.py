@@ -34,7 +34,7 @@ def cautions(case: Case) -> tuple[str, ...]:
                      f"With a longer budget than {case.group.budget} the order may change.")  # fmt: skip
     if evidence.failed:
         found.append(
-            f"Trials failed: {words.listed(list(evidence.failed))}. Scores are those of the trials that did not."
+            f"Trials failed: {words.listed(list(evidence.failed))}. Each counts with the score of the baseline."
         )
     if evidence.mixed:
         found.append(f"Compared across unlike hardware or versions: {words.listed(list(evidence.mixed))}.")

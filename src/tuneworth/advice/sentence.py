@@ -74,7 +74,7 @@ def _standing(case: Case) -> str:
     """Against the largest of the others, which is what one saves on, and against the best where that is another one."""
     assert case.evidence is not None
     assert case.chosen is not None
-    others = [cell for cell in case.within if cell is not case.chosen]
+    others = [cell for cell in case.within if cell.method != case.chosen.method]
     if not others:
         return f"the only method that keeps your limits, {words.points(case.chosen.mean)} {case.group.metric}"
     largest = max(others, key=lambda cell: cell.trainable_parameters or 0.0)

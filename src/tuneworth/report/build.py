@@ -28,7 +28,7 @@ def build(table: Sequence[Row], spec: StudySpec) -> Report:
     environment = _environment(done)
     return Report(
         study=spec.name,
-        asked=_asked(spec),
+        asked=_asked(spec, table),
         key_numbers=_key_numbers(progress, groups, shown, reference, done),
         headline=tuple(sentence(group, reference, len(spec.models)) for group in shown)
         or ("No trial of this study has a result yet.",),
@@ -55,14 +55,16 @@ def _reference(spec: StudySpec) -> str | None:
     return "full" if kinds.get("full") == "full" else next((n for n, kind in kinds.items() if kind == "full"), None)
 
 
-def _asked(spec: StudySpec) -> tuple[tuple[str, str], ...]:
+def _asked(spec: StudySpec, table: Sequence[Row]) -> tuple[tuple[str, str], ...]:
+    added = {row["seed"] for row in table} - set(spec.seeds)
+    more = f", and up to {words.several(len(added), 'more')} where the question was open" if added else ""
     return (
         (_label("Model", spec.models), words.listed(list(spec.models))),
         (_label("Method", spec.methods), words.listed(list(spec.methods))),
         (_label("Task", spec.tasks), words.listed(list(spec.tasks))),
         ("Training data", words.listed([words.fraction(value) for value in spec.fractions])),
         (_label("Budget", spec.budgets), words.listed([str(budget) for budget in spec.budgets])),
-        (_label("Seed", spec.seeds), words.listed([str(seed) for seed in spec.seeds])),
+        (_label("Seed", spec.seeds), words.listed([str(seed) for seed in spec.seeds]) + more),
     )
 
 
