@@ -29,6 +29,7 @@ from typing import Literal
 from tuneworth import words
 from tuneworth.advice.evidence import FEW, has_learnt, with_failures
 from tuneworth.cells import Group, group_trials
+from tuneworth.looks import Question
 from tuneworth.results import Row
 from tuneworth.spec import Claim, Frozen, StudySpec
 from tuneworth.stats import holm, over_seeds, pitman_morgan, spread_ratio, standard_deviation
@@ -77,6 +78,7 @@ def judge_claims(table: Sequence[Row], spec: StudySpec, confidence: float = 0.95
 
     Raises SpecError for a confidence outside (0, 1).
     """
+    Question(confidence=confidence)
     groups = group_trials(table, None)
     return tuple(
         _judge(name, claim, groups, spec.stated.get(name, 0), 1 - confidence) for name, claim in spec.claim.items()
