@@ -54,7 +54,7 @@ def performance_profile(by_task: Mapping[str, ArrayLike], thresholds: ArrayLike)
     """The share of trials above each threshold, each task counting the same; shape of `thresholds`. Dolan & More 2002,
     as score distributions in Agarwal et al. 2021, section 4.2."""
     at = np.asarray(thresholds, dtype=np.float64)
-    return np.mean([(checked(values)[:, None] > at).mean(0) for values in by_task.values()], axis=0)
+    return np.asarray(np.mean([(checked(values)[:, None] > at).mean(0) for values in by_task.values()], axis=0))
 
 
 def average_rank(scores: TaskScores) -> dict[str, float]:

@@ -45,7 +45,8 @@ def regrets(
     - lower bounds: max(0, max_j lower of d(j, i)), each at a / (k (k - 1)): every ordered pair may speak, so all of them
       are paid for, and no "beaten by more than the margin" is wrong with probability 1 - a.
     A pair with fewer than 3 shared seeds, or without answers where these are asked for, bounds nothing: (0, inf).
-    A lone method has (0, 0). A score that is NaN is left out. `family`: k, where methods were in the group that are not in `scores` any more.
+    A lone method has (0, 0). A score that is NaN is left out. `family`: k, where methods that are
+    not in `scores` belong to the group too.
     """
     if not 0 < confidence < 1:
         raise ValueError(f"confidence {confidence} is outside (0, 1)")

@@ -94,7 +94,7 @@ def reaches(first: ScoreCurve, fraction: float, second: ScoreCurve, confidence: 
     """The fraction of data at which `second` scores what `first` scores at `fraction`; as `crossover`, whose interval it
     has. "BitFit at 30% reaches what full reaches at x%." Raises KeyError where first has no such fraction."""
     level = first[fraction]
-    return crossover(second, {f: level for f in second}, confidence)
+    return crossover(second, dict.fromkeys(second, level), confidence)
 
 
 def score_at(curves: Mapping[int, Timeline], seconds: float) -> dict[int, float]:

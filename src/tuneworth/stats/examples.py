@@ -38,7 +38,8 @@ class Answers:
 def over_seeds_and_examples(first: Answers, second: Answers, seeds: Sequence[int] | None = None) -> Estimate | None:
     """The difference of two methods' scores, paired by seed and by example; None for fewer than 2 shared seeds.
 
-    `seeds`: the only ones to use, where given. Raises ValueError where the metrics or the targets differ: then the examples are not the same ones.
+    `seeds`: the only ones to use, where given. Raises ValueError where the metrics or the targets differ: then the
+    examples are not the same ones.
     """
     if first.metric != second.metric or not np.array_equal(first.targets, second.targets):
         raise ValueError("two methods can be paired only over one metric and the same test examples")

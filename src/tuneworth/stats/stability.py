@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from tuneworth.stats.estimate import Estimate
 from tuneworth.stats.location import Interval, checked, standard_deviation
@@ -94,7 +92,7 @@ def wilson(count: int, of: int, confidence: float = 0.95) -> Interval:
     z = float(ndtri((1 + confidence) / 2))
     centre = (count + z * z / 2) / (of + z * z)
     half = z / (of + z * z) * float(np.sqrt(count * (of - count) / of + z * z / 4))
-    return max(0.0, centre - half), min(1.0, centre + half)
+    return 0.0 if count == 0 else centre - half, 1.0 if count == of else centre + half
 
 
 def collapse_rate(scores: ArrayLike, baseline: float, confidence: float = 0.95) -> tuple[float, Interval]:
@@ -124,7 +122,7 @@ def worst_of(scores: ArrayLike, k: int) -> float:
     return -expected_best_of(-checked(scores), k)
 
 
-def _paired(first: ArrayLike | Sequence[float], second: ArrayLike | Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
+def _paired(first: ArrayLike, second: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     x, y = checked(first), checked(second)
     if len(x) != len(y) or len(x) < 3:
         raise ValueError(f"3 pairs at least; got {len(x)} and {len(y)} values")

@@ -24,4 +24,4 @@ def still_rising(curve: Sequence[tuple[float, float]]) -> bool:
     end, last = shares[-1], scores[-1]
     earlier = [score for share, score in curve if share <= end * 2 / 3 + 1e-9] or [scores[0]]
     rise = last - max(earlier)
-    return last >= max(scores) and rise >= LEAST_RISE and rise >= 0.2 * (last - scores[0])
+    return bool(last >= max(scores) and rise >= LEAST_RISE and rise >= 0.2 * (last - scores[0]))
