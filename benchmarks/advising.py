@@ -37,8 +37,9 @@ def advice(generator: np.random.Generator, worlds: int, tally: Tally) -> Iterato
         collapse = np.where(generator.random(len(NAMES)) < 0.5, generator.uniform(0, 0.3, len(NAMES)), 0.0)
         steady = generator.random() < 0.5
         # Half of the worlds are as favourable to strong evidence as data gets, since elsewhere it is rare.
-        easy = {"spread": (0.2, 0.8), "examples": (1500, 6000)} if generator.random() < 0.5 else {}
-        world = draw(generator, gaps, collapse * (not steady), **easy)
+        easy = generator.random() < 0.5
+        spread, examples = ((0.2, 0.8), (1500, 6000)) if easy else ((0.5, 3.0), (100, 1500))
+        world = draw(generator, gaps, collapse * (not steady), spread, examples)
         limits = _limits(generator)
         yield
         name = "steady" if steady else "collapsing"

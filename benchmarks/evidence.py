@@ -179,7 +179,7 @@ SECTIONS: dict[str, tuple[Callable[[np.random.Generator, int, Tally], Iterator[N
     "claims": (claims, 4000, 60),
     "peeking": (peeking, 2000, 40),
     "effort": (effort, 1000, 40),
-    "advice": (advice, 2000, 20),
+    "advice": (advice, 1000, 8),
 }
 
 
