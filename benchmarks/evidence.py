@@ -17,12 +17,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 
 import numpy as np
+from advising import advice
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
-from worlds import SEEDS, Array, World, draw
 
 from tuneworth.stats import LOOKS, Comparison, Interval, compare, decide, wilson
+from worlds import SEEDS, Array, World, draw
 
 COUNTS = (3, 5, 10, 20)
 MARGIN = 1.0
@@ -178,7 +179,7 @@ SECTIONS: dict[str, tuple[Callable[[np.random.Generator, int, Tally], Iterator[N
     "claims": (claims, 4000, 60),
     "peeking": (peeking, 2000, 40),
     "effort": (effort, 1000, 40),
-    # Rows about advice go here: name -> (function, worlds, worlds with --quick).
+    "advice": (advice, 1000, 8),
 }
 
 

@@ -18,12 +18,13 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "tuneworth"
 
 LAYERS = [
-    {"errors"},
+    {"errors", "words"},
     {"predictions", "spec"},
     {"events", "models", "stats"},
     {"methods", "results", "store", "tasks"},
-    {"answers", "looks", "plan", "report", "train"},
-    {"deltas", "prepare"},
+    {"answers", "cells", "looks", "plan", "presets", "train"},
+    {"advice"},
+    {"deltas", "prepare", "report"},
     {"predict", "trial"},
     {"executors"},
     {"display"},
@@ -37,6 +38,7 @@ NEVER = {
     "executors": {"store"},
     "train": {"methods", "models"},
     "report": {"store", "study"},  # made from plain rows
+    "advice": {"store", "methods", "tasks", "models"},  # pure
     "plan": {"store", "tasks", "models"},  # pure
     "cli": {"trial", "train", "executors"},
 }

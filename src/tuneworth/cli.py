@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 import typer
 from rich.console import Console
 
-from tuneworth.errors import SpecError, UserError
+from tuneworth.errors import SpecError, StoreError, UserError
 
 if TYPE_CHECKING:
     from tuneworth.looks import Question
@@ -58,16 +58,17 @@ CheckpointEvery = Annotated[float, typer.Option(min=0.0, help="Seconds between c
 
 @app.command()
 def run(
-    study: Annotated[Path, typer.Argument(help="The study file (TOML).", metavar="STUDY.toml")],
+    study: Annotated[
+        str | None, typer.Argument(help="The study file (TOML), or the name of a study in the store.", metavar="STUDY.toml")
+    ] = None,
+    preset: Annotated[str | None, typer.Option(help="A packaged study file instead: paper.")] = None,
     store: Store = None, data_dir: DataDir = None, workers: Workers = "auto", device: Device = "auto",
     dry_run: DryRun = False, retry_failed: Retry = False, allow_pickle: Pickle = False, checkpoint_every: CheckpointEvery = 30.0,
     until_decided: UntilDecided = False, margin: Margin = None, confidence: Confidence = None, time_limit: TimeLimit = None,
 ) -> None:  # fmt: skip
     """Run what is missing of a study. The same command again goes on where it stopped."""
-    from tuneworth.study import Study
-
     _run(
-        Study.from_toml(study, store, data_dir), dry_run, _question(until_decided, margin, confidence), time_limit,
+        _find_study(study, preset, store, data_dir), dry_run, _question(until_decided, margin, confidence), time_limit,
         workers=workers, device=device, retry_failed=retry_failed, allow_pickle=allow_pickle,
         checkpoint_seconds=checkpoint_every,
     )  # fmt: skip
@@ -183,6 +184,77 @@ def report(
 
 
 @app.command()
+def advise(
+    study: Annotated[str, typer.Argument(help="The study's name.")],
+    task: Annotated[str | None, typer.Option(help="One task; else each.")] = None,
+    model: Annotated[str | None, typer.Option(help="One model; else each.")] = None,
+    fraction: Annotated[float | None, typer.Option(help="Share of the training data; else the most.")] = None,
+    budget: Annotated[str | None, typer.Option(help="One budget; else the longest within the limits.")] = None,
+    max_train_seconds: Annotated[str | None, typer.Option(help="Training time: 60s, 2m, 1h.")] = None,
+    max_memory: Annotated[str | None, typer.Option(help="Peak memory of training: 2GB.")] = None,
+    max_trainable: Annotated[str | None, typer.Option(help="Trained parameters: 1%, 100k.")] = None,
+    max_delta_size: Annotated[str | None, typer.Option(help="What is saved per task: 0.5MB.")] = None,
+    margin: Annotated[float, typer.Option(help="Points of score below which a difference does not matter.")] = 1.0,
+    confidence: Annotated[float, typer.Option(help="How sure to be.")] = 0.95,
+    json: Annotated[bool, typer.Option("--json", help="An object; a list where there are several models or tasks.")] = False,
+    store: Store = None,
+) -> None:  # fmt: skip
+    """Which method to use within your limits, how sure that is, and what would make it surer."""
+    import shlex
+
+    from tuneworth.study import Study
+
+    opened = Study.open(study, store)
+    found = opened.advise(
+        task, fraction, budget, model, margin, confidence, max_train_seconds=max_train_seconds, max_memory=max_memory,
+        max_trainable=max_trainable, max_delta_size=max_delta_size,
+    )  # fmt: skip
+    name = f" {shlex.quote(study)}"
+    for i, advice in enumerate(found):
+        command = advice.next_command and advice.next_command.replace(name, name + _store_flag(opened.store_url), 1)
+        found[i] = advice.model_copy(update={"next_command": command})
+    if json:
+        _print_json(
+            [advice.model_dump(mode="json") for advice in found] if len(found) > 1 else found[0].model_dump(mode="json")
+        )
+    else:
+        from tuneworth.advice.show import show
+
+        show(found, out)
+
+
+@app.command()
+def claims(
+    study: Annotated[str, typer.Argument(help="The study's name.")],
+    confidence: Annotated[float, typer.Option(help="How sure to be.")] = 0.95,
+    json: Annotated[bool, typer.Option("--json", help="Every claim with its cells.")] = False,
+    store: Store = None,
+) -> None:
+    """What the study says of the claims in its study file: supported, contradicted or undecided."""
+    from tuneworth.study import Study
+
+    judged = Study.open(study, store).claims(confidence)
+    if json:
+        _print_json([claim.model_dump(mode="json") for claim in judged])
+        return
+    for claim in judged:
+        _say(claim.sentence)
+    _say(f"\nnext: tuneworth claims {study} --json, for every cell" if judged
+         else f"{study} states no claims\n\nnext: write [claim.NAME] tables in its study file (docs/advice.md)")  # fmt: skip
+
+
+@app.command()
+def preset(name: Annotated[str | None, typer.Argument(help="A packaged study file; else list them.")] = None) -> None:
+    """Print a packaged study file, to copy and change."""
+    from tuneworth.presets import preset_names, preset_path
+
+    if name:
+        print(preset_path(name).read_text(encoding="utf-8"), end="")
+    else:
+        _say("\n".join([*preset_names(), "", "next: tuneworth preset NAME > my.toml, or tuneworth run --preset NAME"]))
+
+
+@app.command()
 def methods() -> None:
     """The methods, their defaults and their sources."""
     from tuneworth.methods import all_methods
@@ -269,6 +341,30 @@ def demo(
     _say(f"\nreport: {path.resolve()}\nnext:   open it in a browser; then tuneworth compare --train FILE --text COLUMN "
          "--label COLUMN")  # fmt: skip
     raise typer.Exit(code)
+
+
+def _find_study(study: str | None, preset: str | None, store: str | None, data_dir: Path | None) -> Study:
+    """The study of a preset, of a study file, or of that name in the store."""
+    from tuneworth.presets import preset_path
+    from tuneworth.study import Study
+
+    if preset is not None and study is None:
+        return Study.from_toml(preset_path(preset), store, data_dir)
+    if study is None or preset is not None:
+        raise SpecError(f"{'no' if study is None else 'a'} study file and {'no' if preset is None else 'a'} preset",
+                        "give one of them: tuneworth run STUDY.toml, or tuneworth run --preset paper")  # fmt: skip
+    if Path(study).suffix != ".toml" and not Path(study).exists():
+        try:
+            return Study.open(study, store, data_dir)
+        except StoreError:
+            pass  # no file and no study: the missing file is what is said
+    return Study.from_toml(study, store, data_dir)
+
+
+def _print_json(value: Any) -> None:
+    import json
+
+    print(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False))
 
 
 def _run(study: Study, dry: bool, question: Question | None, time_limit: str | None, **options: Any) -> NoReturn:

@@ -26,6 +26,7 @@ from tuneworth.store import Counts, Store, files_dir, open_store
 if TYPE_CHECKING:
     import pandas as pd
 
+    from tuneworth.advice import Advice, Judged
     from tuneworth.results import Cell
     from tuneworth.stats import Answers, Decision
 
@@ -177,6 +178,23 @@ class Study:
         from tuneworth.results import frame
 
         return frame(self.rows())
+
+    def advise(
+        self, task: str | None = None, fraction: float | None = None, budget: str | None = None, model: str | None = None,
+        margin: float = 1.0, confidence: float = 0.95, **limits: str | float | None,
+    ) -> list[Advice]:  # fmt: skip
+        """One recommendation for each model and task: see `advice.advise_each`; `limits` are those of `Limits.parse`."""
+        from tuneworth.advice import Limits, advise_each
+
+        given = Limits.parse(**limits)
+        found = advise_each(self.rows(), given, task, fraction, budget, margin, confidence, self.answers(), model)
+        return list(found)
+
+    def claims(self, confidence: float = 0.95) -> list[Judged]:
+        """The claims of the study file, judged: see `advice.claims`."""
+        from tuneworth.advice import judge_claims
+
+        return list(judge_claims(self.rows(), self.store.get_study(self.spec.name), confidence))
 
     def report(self, path: str | Path) -> Path:
         """Write the report, one self-contained HTML file."""

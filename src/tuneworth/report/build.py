@@ -7,11 +7,11 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from tuneworth.report import words
-from tuneworth.report.cells import finished, group_trials
+from tuneworth import words
+from tuneworth.cells import Group, finished, group_trials
 from tuneworth.report.headline import FEW, best_small, featured, sentence
 from tuneworth.report.toml import to_toml
-from tuneworth.report.value import EnvironmentFact, Failure, Group, Progress, Report
+from tuneworth.report.value import EnvironmentFact, Failure, Progress, Report
 from tuneworth.results import Row
 from tuneworth.spec import StudySpec
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tuneworth.report import words
-from tuneworth.report.value import Cell, Group
+from tuneworth import words
+from tuneworth.cells import Cell, Group
 from tuneworth.stats import PairedDifference
 
 __all__ = ["FEW", "best_small", "featured", "sentence"]

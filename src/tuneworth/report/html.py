@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from tuneworth import words
+from tuneworth.cells import Group
 from tuneworth.errors import SpecError
-from tuneworth.report import words
 from tuneworth.report.charts import chart_data, charts, panels
 from tuneworth.report.palette import DARK_PAGE, LIGHT_PAGE, colours
-from tuneworth.report.value import Group, Report
+from tuneworth.report.value import Report
 
 if TYPE_CHECKING:
     from jinja2 import Environment

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tuneworth.report import words
-from tuneworth.report.value import Cell, Group, Report
+from tuneworth import words
+from tuneworth.cells import Cell, Group
+from tuneworth.report.value import Report
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType

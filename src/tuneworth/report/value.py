@@ -2,69 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
+from tuneworth.cells import Group
 from tuneworth.results import Row
-from tuneworth.stats import PairedDifference
 
-__all__ = ["Cell", "EnvironmentFact", "Failure", "Group", "Progress", "Report"]
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One method at one model, task, fraction and budget, over its seeds; the winning recipe where one was swept.
-
-    Numbers are means over the finished seeds, but `peak_memory_bytes`, the largest. None: no seed finished.
-    """
-
-    method: str
-    scores: Mapping[int, float]
-    """Test score by seed, in points."""
-    validation: float | None
-    mean: float | None
-    deviation: float | None
-    planned: int
-    failed: int
-    against_full: PairedDifference | None
-    """This method minus full, paired by seed; None for full itself, or where no seed is shared."""
-    mixed: bool
-    """The paired trials ran on unlike hardware or library versions."""
-    trainable_parameters: float | None
-    total_parameters: float | None
-    train_seconds: float | None
-    eval_seconds: float | None
-    setup_seconds: float | None
-    peak_memory_bytes: float | None
-    delta_bytes: float | None
-    recipe: Mapping[str, Any]
-    swept: tuple[str, ...]
-    """The keys of the recipe that more than one value was tried of."""
-    recipes_tried: int
-    tuning_seconds: float
-    """Training seconds over every recipe tried, the losing ones included."""
-    environments: frozenset[str]
-
-    @property
-    def trainable_share(self) -> float | None:
-        if self.trainable_parameters is None or not self.total_parameters:
-            return None
-        return self.trainable_parameters / self.total_parameters
-
-
-@dataclass(frozen=True)
-class Group:
-    """The methods that are compared with one another: same model, task, fraction and budget. In the study's order."""
-
-    model: str
-    task: str
-    fraction: float
-    budget: str
-    metric: str | None
-    baseline: float | None
-    """The score of always answering the majority class, or the mean."""
-    cells: tuple[Cell, ...]
+__all__ = ["EnvironmentFact", "Failure", "Progress", "Report"]
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,8 @@ class Store(Protocol):
         """Make or update a study and add its trials in order; known keys stay untouched. Returns how many were new.
 
         Trials of earlier plans that the new spec no longer asks for are kept, but are no longer part of the study's
-        plan: `claim`, `records` and `counts` leave them out until a later spec asks for them again.
+        plan: `claim`, `records` and `counts` leave them out until a later spec asks for them again. The spec is kept as
+        `spec.stating` dates its claims: by how many trials of the study, of any plan, had finished before.
         """
         ...
 

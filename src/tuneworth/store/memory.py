@@ -53,9 +53,11 @@ class MemoryStore:
     def put_study(self, spec: StudySpec, trials: Iterable[TrialSpec]) -> int:
         plan = {trial.key: trial for trial in trials}
         with self._lock:
+            before = self._studies.get(spec.name)
             study = self._studies.setdefault(spec.name, _Study(spec))
             new = plan.keys() - study.trials.keys()
-            study.spec = spec
+            finished = sum(trial.state == "done" for trial in study.trials.values())
+            study.spec = spec.stating(before.spec if before else None, finished)
             study.trials.update({key: _Trial(trial) for key, trial in plan.items() if key in new})
             study.plan = [study.trials[key] for key in plan]
             return len(new)

@@ -84,6 +84,8 @@ class SqlStore:
     def _put(self, connection: Connection, spec: StudySpec, plan: list[TrialSpec]) -> int:
         insert = self._insert()
         now = time.time()
+        if spec.claim:
+            spec = self._date_claims(connection, spec)
         study = insert(studies).values(name=spec.name, spec=spec.dumps(), created=now)
         study = study.on_conflict_do_update(index_elements=["name"], set_={"spec": study.excluded.spec})
         study_id = connection.execute(study.returning(studies.c.id)).scalar_one()
@@ -103,6 +105,12 @@ class SqlStore:
                 rows,
             )
         return sum(trial.key not in known for trial in plan)
+
+    def _date_claims(self, connection: Connection, spec: StudySpec) -> StudySpec:
+        this = studies.c.name == spec.name
+        text = connection.scalar(select(studies.c.spec).where(this).with_for_update())
+        done = select(func.count()).select_from(trials.join(studies)).where(this, trials.c.state == "done")
+        return spec.stating(self._parse(StudySpec, text) if text else None, connection.scalar(done) or 0)
 
     def get_study(self, name: str) -> StudySpec:
         with self._read() as connection:
