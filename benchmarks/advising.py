@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from typing import Protocol
 
 import numpy as np
-from worlds import World, draw
 
 from tuneworth.advice import Advice, Limits, advise
 from tuneworth.results import KEYS, Row
 from tuneworth.stats import Answers, decide
+from worlds import World, draw
 
 MARGIN = 1.0
 COUNTS = (3, 5, 10, 20)

@@ -17,11 +17,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 
 import numpy as np
-from advising import advice
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from advising import advice
 from tuneworth.stats import LOOKS, Comparison, Interval, compare, decide, wilson
 from worlds import SEEDS, Array, World, draw
 

@@ -17,10 +17,10 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 from scipy.special import ndtri, stdtrit
-from worlds import draw
 
 from tuneworth.stats import interquartile_interval, mean_interval, median_interval, spread_interval
 from tuneworth.stats.examples import crossed
+from worlds import draw
 
 Array = NDArray[np.float64]
 Sampler = Callable[[np.random.Generator, tuple[int, ...]], Array]
