@@ -50,6 +50,10 @@ def running() -> Iterator[Hub]:
         thread.join()
 
 
+def _sha1(content: bytes) -> str:
+    return hashlib.sha1(content).hexdigest()
+
+
 class _Handler(BaseHTTPRequestHandler):
     state: Hub
     protocol_version = "HTTP/1.1"
@@ -93,24 +97,18 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         path = self._path()
         if path.startswith("/api/models/"):
-            repo = path.removeprefix("/api/models/").partition("/revision/")[0]
-            siblings = [{"rfilename": name} for name in self.state.files.get(repo, {})]
-            tree = [
-                {"type": "file", "path": name, "size": len(content), "oid": hashlib.sha1(content).hexdigest()}
-                for name, content in self.state.files.get(repo, {}).items()
-            ]
-            if "/tree/" in path:
-                repo = path.removeprefix("/api/models/").partition("/tree/")[0]
-                return self._answer(200, [
-                    {"type": "file", "path": name, "size": len(content), "oid": hashlib.sha1(content).hexdigest()}
-                    for name, content in self.state.files[repo].items()
-                ])  # fmt: skip
-            return self._answer(200, {"id": repo, "sha": COMMIT, "siblings": siblings, "tree": tree, "private": False})
-        repo, _, rest = path.removeprefix("/").partition("/resolve/")
-        content = self.state.files.get(repo, {}).get(rest.partition("/")[2])
+            owner, name, *rest = path.removeprefix("/api/models/").split("/")
+            files = self.state.files.get(f"{owner}/{name}")
+            if files is None:
+                return self._answer(404, {"error": "Repository not found"})
+            listed = [{"type": "file", "path": p, "size": len(c), "oid": _sha1(c)} for p, c in files.items()]
+            about = {"id": f"{owner}/{name}", "sha": COMMIT, "siblings": [{"rfilename": path} for path in files]}
+            return self._answer(200, listed if "tree" in rest else about)
+        repo, _, rest_of_path = path.removeprefix("/").partition("/resolve/")
+        content = self.state.files.get(repo, {}).get(rest_of_path.partition("/")[2])
         if content is None:
             return self._answer(404, {"error": "Entry not found"})
-        return self._send(200, content, {"X-Repo-Commit": COMMIT, "ETag": f'"{hashlib.sha1(content).hexdigest()}"'})
+        return self._send(200, content, {"X-Repo-Commit": COMMIT, "ETag": f'"{_sha1(content)}"'})
 
     def _create(self, asked: dict[str, Any]) -> None:
         repo = f"{asked['organization']}/{asked['name']}"
