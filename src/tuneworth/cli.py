@@ -53,6 +53,8 @@ Confidence = Annotated[
 TimeLimit = Annotated[
     str | None, typer.Option(help="90s, 10m, 2h: then stop; the same command goes on.", metavar="TIME")
 ]
+DeltaDir = Annotated[Path, typer.Argument(help="A delta directory (delta_path in the results).", metavar="DELTA_DIR")]
+BaseModel = Annotated[str | None, typer.Option(help="The base model, if it is not where it was at training.")]
 CheckpointEvery = Annotated[float, typer.Option(min=0.0, help="Seconds between checkpoints of a running trial.")]
 
 
@@ -299,12 +301,12 @@ def models() -> None:
 
 @app.command()
 def predict(
-    delta: Annotated[Path, typer.Argument(help="A delta directory (delta_path in the results).", metavar="DELTA_DIR")],
+    delta: DeltaDir,
     input: Annotated[Path, typer.Option("--input", "-i", help="CSV, TSV, JSONL or Parquet with the texts.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="CSV, TSV or JSONL to write.")],
     text: Annotated[str | None, typer.Option(help="Column of the text; else as in training.")] = None,
     text_pair: Annotated[str | None, typer.Option(help="Column of the second text; else as in training.")] = None,
-    model: Annotated[str | None, typer.Option(help="The base model, if it is not where it was at training.")] = None,
+    model: BaseModel = None,
     device: Device = "auto",
     allow_pickle: Pickle = False,
 ) -> None:
@@ -313,6 +315,67 @@ def predict(
 
     count = predict_file(delta, input, output, text, text_pair, model, device, allow_pickle)
     _say(f"{count} predictions: {output.resolve()}")
+
+
+@app.command()
+def merge(
+    delta: DeltaDir,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The directory to make.")],
+    model: BaseModel = None,
+    allow_pickle: Pickle = False,
+) -> None:
+    """Merge a delta into its base model: a plain transformers checkpoint."""
+    from tuneworth.deltas import merge_delta
+
+    with err.status("merging"):
+        merge_delta(delta, output, model, allow_pickle)
+    _say(f"model, tokenizer and labels: {output.resolve()}\n\nnext: load it with "
+         f"AutoModelForSequenceClassification.from_pretrained({str(output)!r})")  # fmt: skip
+
+
+@app.command()
+def export(
+    delta: DeltaDir,
+    to: Annotated[
+        Literal["peft", "onnx", "bf16"], typer.Option(help="peft: lora alone; onnx: any method; bf16: half the size.")
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="onnx: a file, like model.onnx; else a directory.")],
+    model: BaseModel = None,
+    allow_pickle: Pickle = False,
+) -> None:
+    """Write a delta in another format, checked against the delta."""
+    from tuneworth.deltas import export_delta
+
+    with err.status(f"exporting to {to}"):
+        export_delta(delta, to, output, model, allow_pickle)
+    load = {
+        "peft": f"peft.PeftModel.from_pretrained(base_model, {str(output)!r})",
+        "onnx": f"onnxruntime.InferenceSession({str(output)!r}); docs/deltas.md has the whole of it",
+        "bf16": f"tw.Predictor({str(output)!r})",
+    }
+    _say(f"{to}: {output.resolve()}\n\nnext: load it with {load[to]}")
+
+
+@app.command()
+def push(
+    delta: DeltaDir,
+    repo: Annotated[str, typer.Argument(help="owner/name on the model hub.", metavar="REPO")],
+    private: Annotated[bool, typer.Option("--private", help="A repository that is made new is private.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Write the card, show what would be sent, send nothing.")
+    ] = False,
+) -> None:
+    """Publish a delta on the model hub, with a model card written from its trial."""
+    from tuneworth.deltas import push_delta
+
+    with err.status("sending" if not dry_run else "preparing"):
+        pushed = push_delta(delta, repo, private, dry_run)
+    for name, size in pushed.sent.items():
+        _say(f"{size:>12,} bytes  {name}")
+    if dry_run:
+        _say(f"would go to {pushed.url}\n\nnext: read and edit {pushed.card}, then the same command without --dry-run")
+    else:
+        _say(f"sent to {pushed.url}\n\nnext: open it in a browser; its card says how to load it")
 
 
 @app.command()

@@ -6,7 +6,8 @@ TuneworthError
 |   |-- DataError       a training or test file, a column, a label
 |   |-- ModelError      a model directory or hub name
 |   |-- StoreError      a store that is absent, locked, no database, or from a newer version; a full disk
-|   `-- DeltaError      a delta that is truncated, or made for another model
+|   |-- DeltaError      a delta that is truncated, made for another model, or asked for what its method cannot give
+|   `-- HubError        the model hub cannot be reached, or refuses
 `-- TrialError          what ends one trial; recorded with its reason, the study goes on
     `-- Diverged        loss not finite, or blown up
 """
@@ -50,6 +51,10 @@ class StoreError(UserError):
 
 
 class DeltaError(UserError):
+    pass
+
+
+class HubError(UserError):
     pass
 
 

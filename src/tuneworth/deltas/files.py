@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,18 +53,43 @@ def save_delta(directory: Path, tensors: Mapping[str, torch.Tensor], info: Delta
     """Write the directory whole or not at all; an older one in its place is replaced. Returns its size in bytes."""
     from safetensors.torch import save_file
 
+    with whole(directory) as scratch:
+        save_file({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, scratch / TENSORS)
+        write_info(scratch, info)
+        return sum(path.stat().st_size for path in scratch.iterdir())
+
+
+def write_info(directory: Path, info: DeltaInfo) -> None:
+    (directory / INFO).write_text(info.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+
+@contextmanager
+def whole(directory: Path) -> Iterator[Path]:
+    """A scratch directory that takes the place of `directory` when the block ends well, and vanishes when it does not."""
     scratch = directory.with_name(f".{directory.name}.{os.getpid()}")
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)
     try:
-        save_file({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, scratch / TENSORS)
-        (scratch / INFO).write_text(info.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        size = sum(path.stat().st_size for path in scratch.iterdir())
+        yield scratch
         shutil.rmtree(directory, ignore_errors=True)
         os.replace(scratch, directory)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    return size
+
+
+def check_vacant(output: Path) -> None:
+    """Raises DeltaError where the directory `output` cannot be made, before anything is loaded."""
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise DeltaError(f"{str(output)!r} is there already", "give --output a directory that is new or empty")
+    check_parent(output)
+
+
+def check_parent(output: Path) -> None:
+    parent = output.absolute().parent
+    if not parent.is_dir():
+        raise DeltaError(f"there is no directory {str(output.parent)!r}", "make it first")
+    if not os.access(parent, os.W_OK):
+        raise DeltaError(f"cannot write into {str(output.parent)!r}", "give --output another place")
 
 
 def read_info(directory: Path) -> DeltaInfo:
