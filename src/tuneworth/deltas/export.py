@@ -40,7 +40,7 @@ def _export_bf16(delta: Path, output: Path, model: str | None, allow_pickle: boo
 
     check_vacant(output)
     info = read_info(delta)
-    save_delta(output, {name: tensor.to(torch.bfloat16) for name, tensor in read_tensors(delta).items()}, info)
+    save_delta(output, {name: tensor.to(torch.bfloat16) for name, tensor in read_tensors(delta, info).items()}, info)
 
 
 def _export_peft(delta: Path, output: Path, model: str | None, allow_pickle: bool) -> None:
@@ -54,7 +54,7 @@ def _export_peft(delta: Path, output: Path, model: str | None, allow_pickle: boo
     from tuneworth.deltas.check import answers, check_same, run
     from tuneworth.deltas.load import load_tuned
     from tuneworth.deltas.plain import fold_targets
-    from tuneworth.models.load import _quiet as quiet
+    from tuneworth.models.load import quiet
 
     tuned = load_tuned(delta, model, allow_pickle)
     if "default" not in getattr(tuned.model, "peft_config", {}):

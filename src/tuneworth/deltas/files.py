@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 from collections.abc import Iterator, Mapping
@@ -47,6 +48,8 @@ class DeltaInfo(Frozen):
     budget: str
     seed: int
     environment: Mapping[str, Any]
+    sha256: str | None = None
+    """Of delta.safetensors; None in deltas of before this was kept."""
 
 
 def save_delta(directory: Path, tensors: Mapping[str, torch.Tensor], info: DeltaInfo) -> int:
@@ -55,7 +58,7 @@ def save_delta(directory: Path, tensors: Mapping[str, torch.Tensor], info: Delta
 
     with whole(directory) as scratch:
         save_file({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, scratch / TENSORS)
-        write_info(scratch, info)
+        write_info(scratch, info.model_copy(update={"sha256": _sha256(scratch / TENSORS)}))
         return sum(path.stat().st_size for path in scratch.iterdir())
 
 
@@ -65,14 +68,23 @@ def write_info(directory: Path, info: DeltaInfo) -> None:
 
 @contextmanager
 def whole(directory: Path) -> Iterator[Path]:
-    """A scratch directory that takes the place of `directory` when the block ends well, and vanishes when it does not."""
+    """A scratch directory that takes the place of `directory` when the block ends well, and vanishes when it does not.
+
+    Raises DeltaError where the disk is full or does not let itself be written.
+    """
+    from safetensors import SafetensorError
+
     scratch = directory.with_name(f".{directory.name}.{os.getpid()}")
     shutil.rmtree(scratch, ignore_errors=True)
-    scratch.mkdir(parents=True)
     try:
+        scratch.mkdir(parents=True)
         yield scratch
         shutil.rmtree(directory, ignore_errors=True)
         os.replace(scratch, directory)
+    except (OSError, SafetensorError) as error:
+        raise DeltaError(
+            f"cannot write {str(directory)!r}: {error}", "free some space, or give another place"
+        ) from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
@@ -106,12 +118,19 @@ def read_info(directory: Path) -> DeltaInfo:
         ) from None
 
 
-def read_tensors(directory: Path) -> dict[str, torch.Tensor]:
-    """Raises DeltaError for a truncated or foreign file."""
+def read_tensors(directory: Path, info: DeltaInfo) -> dict[str, torch.Tensor]:
+    """The tensors that `info`, of the same directory, belongs to. Raises DeltaError for a damaged or foreign file."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     try:
+        if info.sha256 not in (None, _sha256(directory / TENSORS)):
+            raise SafetensorError(f"its content is not what {INFO} says it is")
         return load_file(directory / TENSORS)
     except (SafetensorError, OSError) as error:
         raise DeltaError(f"{str(directory / TENSORS)!r} is damaged: {error}", "copy it again, or tune again") from None
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -44,7 +44,8 @@ def load_delta(
 
 def load_tuned(directory: Path, model: str | None = None, allow_pickle: bool = False) -> Tuned:
     """`load_delta`, with what is known about the result."""
-    info, tensors = read_info(directory), read_tensors(directory)
+    info = read_info(directory)
+    tensors = read_tensors(directory, info)
     ref = models.resolve(model or info.base, allow_pickle)
     if ref.fingerprint != info.base_fingerprint:
         raise DeltaError(f"{str(directory)!r} was made for {info.base!r} (content {info.base_fingerprint}), not for "

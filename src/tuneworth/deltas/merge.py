@@ -24,7 +24,7 @@ def merge_delta(delta: str | Path, output: str | Path, model: str | None = None,
     from tuneworth.deltas.check import answers, check_same, run
     from tuneworth.deltas.load import load_tuned
     from tuneworth.deltas.plain import make_plain
-    from tuneworth.models.load import _quiet as quiet
+    from tuneworth.models.load import quiet
 
     tuned = load_tuned(delta, model, allow_pickle)
     expected = answers(tuned)
