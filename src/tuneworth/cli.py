@@ -394,13 +394,16 @@ def demo(
     workers: Workers = "auto",
 ) -> None:
     """A real study with the packaged encoder on generated tasks, in a few minutes."""
-    from tuneworth.demo import demo_spec
+    from tuneworth.demo import TIME_LIMIT, demo_spec
     from tuneworth.study import Study
+    from tuneworth.train import device as devices
 
     directory.mkdir(parents=True, exist_ok=True)
-    study = Study(demo_spec(), str(directory / "demo.db"))
-    code = _train(study, workers=workers)
+    study = Study(demo_spec(fast=devices.has_bf16(devices.pick("auto"))), str(directory / "demo.db"))
+    code = _train(study, workers=workers, time_limit=TIME_LIMIT)
     path = study.report(directory / "report.html")
+    if study.store.counts("demo").pending:
+        _say("\nthis machine did not finish it in the demo's four minutes; to go on, run the same command again")
     _say(f"\nreport: {path.resolve()}\nnext:   open it in a browser; then tuneworth compare --train FILE --text COLUMN "
          "--label COLUMN")  # fmt: skip
     raise typer.Exit(code)
