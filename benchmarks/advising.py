@@ -60,7 +60,9 @@ def _judge(world: World, seeds: Mapping[str, int], limits: Limits, tally: Tally,
     wrong = _wrong(world, found)
     for place, is_wrong in wrong.items():
         tally.add(f"graded strong and wrong, {place}", name, label, found.evidence == "strong" and is_wrong, (0.0, 5.0))
-        if found.recommendation and len(found.candidates) > 1:  # one alone was chosen by the limits, and cannot be wrong
+        if (
+            found.recommendation and len(found.candidates) > 1
+        ):  # one alone was chosen by the limits, and cannot be wrong
             target = (0.0, 5.0) if found.evidence == "strong" and name == "steady" else None
             tally.add(f"of {found.evidence} advice, wrong, {place}", name, label, is_wrong, target)
     if found.recommendation:

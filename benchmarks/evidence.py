@@ -21,9 +21,9 @@ from advising import advice
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
+from worlds import SEEDS, Array, World, draw
 
 from tuneworth.stats import LOOKS, Comparison, Interval, compare, decide, wilson
-from worlds import SEEDS, Array, World, draw
 
 COUNTS = (3, 5, 10, 20)
 MARGIN = 1.0
