@@ -28,9 +28,10 @@ class Tally(Protocol):
 def advice(generator: np.random.Generator, worlds: int, tally: Tally) -> Iterator[None]:
     """Advice under limits drawn at random, with a set number of seeds and where seeds were added until it was decided.
 
-    Shares are of the advice that was given at each grade, where more than one method was within the limits. Wrong: the
-    recommended method's true mean score lies more than the margin below that of the best method within the
-    limits; on these test examples, or on new data, which is what strong evidence speaks for too.
+    Wrong: the recommended method's true mean score, over all trials, lies more than the margin below that of the best
+    method within the limits; on these test examples, or on new data, which strong evidence speaks for too. "Graded strong
+    and wrong" is a share of all advice; "of strong advice, wrong" of that grade alone, where several methods were within the
+    limits. In collapsing worlds the latter has no target: no rule sees a collapse that has not happened yet.
     """
     for _ in range(worlds):
         gaps = generator.permutation([0.0, *(_gap(generator) for _ in NAMES[1:])])
@@ -56,17 +57,26 @@ def _judge(world: World, seeds: Mapping[str, int], limits: Limits, tally: Tally,
     found = advise(rows, limits, margin=MARGIN, answers=answers)
     for grade in ("strong", "moderate", "weak", "none"):
         tally.add(f"advice graded {grade}", name, label, found.evidence == grade)
-    if found.recommendation is None:
-        return
-    tally.add("advice breaks a limit", "all", "all", _breaks(found, limits), (0.0, 0.0))
+    wrong = _wrong(world, found)
+    for place, is_wrong in wrong.items():
+        tally.add(f"graded strong and wrong, {place}", name, label, found.evidence == "strong" and is_wrong, (0.0, 5.0))
+        if (
+            found.recommendation and len(found.candidates) > 1
+        ):  # one alone was chosen by the limits, and cannot be wrong
+            target = (0.0, 5.0) if found.evidence == "strong" and name == "steady" else None
+            tally.add(f"of {found.evidence} advice, wrong, {place}", name, label, is_wrong, target)
+    if found.recommendation:
+        tally.add("advice breaks a limit", "all", "all", _breaks(found, limits), (0.0, 0.0))
+
+
+def _wrong(world: World, found: Advice) -> dict[str, bool]:
+    """Whether a method within the limits is truly better than the recommended one, by more than the margin."""
     within = [NAMES.index(one.method) for one in found.candidates]
-    if len(within) == 1:
-        return  # the limits decided: that cannot be wrong
+    truths = {"these examples": world.here, "new data": world.anywhere}
+    if found.recommendation is None:
+        return dict.fromkeys(truths, False)
     chosen = NAMES.index(found.recommendation.method)
-    for place, truth in (("these examples", world.here), ("new data", world.anywhere)):
-        wrong = float(truth[within].max() - truth[chosen]) > MARGIN
-        target = (0.0, 5.0) if found.evidence == "strong" else None
-        tally.add(f"{found.evidence} advice is wrong, {place}", name, label, wrong, target)
+    return {place: float(truth[within].max() - truth[chosen]) > MARGIN for place, truth in truths.items()}
 
 
 def _breaks(found: Advice, limits: Limits) -> bool:

@@ -19,7 +19,7 @@ def test_advice_in_simulated_worlds(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = tally.rows()
     [broken] = [row for row in rows if row.question == "advice breaks a limit"]
     assert (broken.percent, broken.met) == (0, True)
-    wrong = [row for row in rows if row.question.startswith("strong advice is wrong")]
+    wrong = [row for row in rows if row.question.startswith("graded strong and wrong")]
     assert wrong
     assert {row.percent for row in wrong} == {0}
     graded = sum(row.percent * row.cases / 100 for row in rows if row.question.startswith("advice graded"))

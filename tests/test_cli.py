@@ -26,21 +26,9 @@ from tuneworth.cli import app
 from tuneworth.results import KEYS
 
 COMMANDS = (
-    "run",
-    "compare",
-    "status",
-    "results",
-    "report",
-    "methods",
-    "tasks",
-    "models",
-    "predict",
-    "merge",
-    "export",
-    "push",
-    "doctor",
-    "demo",
-)
+    "run", "compare", "status", "results", "report", "advise", "claims", "preset", "methods", "tasks", "models", "predict",
+    "merge", "export", "push", "doctor", "demo",
+)  # fmt: skip
 PROMISED = [
     "study",
     "key",
