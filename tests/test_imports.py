@@ -24,7 +24,7 @@ LAYERS = [
     {"methods", "results", "store", "tasks"},
     {"plan", "report", "train"},
     {"deltas", "prepare"},
-    {"predict", "trial"},
+    {"predict", "serve", "trial"},
     {"executors"},
     {"display"},
     {"study"},

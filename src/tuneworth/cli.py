@@ -13,6 +13,7 @@ from rich.console import Console
 from tuneworth.errors import SpecError, UserError
 
 if TYPE_CHECKING:
+    from tuneworth.serve.found import Found
     from tuneworth.study import Study
 
 app = typer.Typer(
@@ -285,6 +286,54 @@ def push(
 
 
 @app.command()
+def serve(
+    directory: Annotated[Path, typer.Argument(help="Every delta below it becomes a task.", metavar="DIR")],
+    host: Annotated[str, typer.Option(help="Where to listen; the default answers this machine alone.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 picks a free one.")] = 8400,
+    device: Device = "auto",
+    precision: Annotated[
+        Literal["auto", "fp32", "bf16"], typer.Option(help="auto: bf16 where the hardware has it.")
+    ] = "auto",
+    max_wait: Annotated[
+        float, typer.Option(min=0.0, max=1000.0, help="Milliseconds that a text waits for others to share its batch.")
+    ] = 5.0,
+    max_queue: Annotated[int, typer.Option(min=1, help="Texts that may wait; beyond them the answer is 503.")] = 1024,
+    max_texts: Annotated[int, typer.Option(min=1, help="Texts a request.")] = 256,
+    max_body: Annotated[int, typer.Option(min=1, help="Bytes a request.")] = 1_000_000,
+    admin_token: Annotated[
+        str | None,
+        typer.Option(envvar="TUNEWORTH_ADMIN_TOKEN", help="Allow loading and unloading to who bears it; else off."),
+    ] = None,
+    model: BaseModel = None,
+    allow_pickle: Pickle = False,
+) -> None:
+    """Serve many deltas on one backbone over HTTP."""
+    from tuneworth.serve.server import Queue, Server
+
+    if admin_token == "":
+        raise SpecError("the admin token is empty", "give one that cannot be guessed, or leave it out")
+    if max_texts > max_queue:
+        raise SpecError(f"a request of {max_texts} texts never fits a queue of {max_queue}", "raise --max-queue")
+    server = Server(directory, host, port, model, allow_pickle)
+    with err.status("loading"):
+        loaded = list(server.load(device, precision))
+    for delta, reason in loaded:
+        if reason:
+            err.print(f"unavailable: {_plain(delta.name)}: {_plain(reason)}", soft_wrap=True)
+    served = [delta for delta, reason in loaded if not reason]
+    for delta in served[:20]:
+        assert delta.info is not None
+        _say(f"{delta.name}  {delta.info.method}, {delta.info.metric} {delta.info.score:.3f}")
+    if len(served) > 20:
+        _say(f"... and {len(served) - 20} more")
+    _say(f"\n{len(served)} tasks on {server.base.name}: {server.url}\n\nnext: {_first_request(server.url, served[0])}")
+    from tuneworth.serve.app import Settings
+
+    server.run(Settings(max_texts, max_body, admin_token), Queue(max_wait, max_queue))
+    _say("\nstopped; every request that was taken has its answer")
+
+
+@app.command()
 def doctor() -> None:
     """What this machine can do: device, bf16, cores, memory, versions, the packaged model."""
     from tuneworth.doctor import examine
@@ -365,6 +414,15 @@ def _study_name(train: Path) -> str:
     import re
 
     return re.sub(r"[^\w.+-]+", "-", train.stem).strip("-.")
+
+
+def _first_request(url: str, delta: Found) -> str:
+    import json
+    import shlex
+
+    assert delta.info is not None
+    texts = {"pairs": [["a text", "another"]]} if delta.info.pairs else {"texts": ["a text"]}
+    return f"curl {url}/v1/predict --json {shlex.quote(json.dumps({'task': delta.name, **texts}))}"
 
 
 def _same_command() -> str:
