@@ -14,6 +14,7 @@ from tuneworth.errors import SpecError, UserError
 
 if TYPE_CHECKING:
     from tuneworth.serve.found import Found
+    from tuneworth.serve.server import Server
     from tuneworth.study import Study
 
 app = typer.Typer(
@@ -314,22 +315,12 @@ def serve(
         raise SpecError("the admin token is empty", "give one that cannot be guessed, or leave it out")
     if max_texts > max_queue:
         raise SpecError(f"a request of {max_texts} texts never fits a queue of {max_queue}", "raise --max-queue")
-    server = Server(directory, host, port, model, allow_pickle)
-    with err.status("loading"):
-        loaded = list(server.load(device, precision))
-    for delta, reason in loaded:
-        if reason:
-            err.print(f"unavailable: {_plain(delta.name)}: {_plain(reason)}", soft_wrap=True)
-    served = [delta for delta, reason in loaded if not reason]
-    for delta in served[:20]:
-        assert delta.info is not None
-        _say(f"{delta.name}  {delta.info.method}, {delta.info.metric} {delta.info.score:.3f}")
-    if len(served) > 20:
-        _say(f"... and {len(served) - 20} more")
-    _say(f"\n{len(served)} tasks on {server.base.name}: {server.url}\n\nnext: {_first_request(server.url, served[0])}")
-    from tuneworth.serve.app import Settings
+    with Server(directory, host, port, model, allow_pickle) as server:
+        with err.status("loading"):
+            _show_tasks(server, list(server.load(device, precision)))
+        from tuneworth.serve.app import Settings
 
-    server.run(Settings(max_texts, max_body, admin_token), Queue(max_wait, max_queue))
+        server.run(Settings(max_texts, max_body, admin_token), Queue(max_wait, max_queue))
     _say("\nstopped; every request that was taken has its answer")
 
 
@@ -416,13 +407,23 @@ def _study_name(train: Path) -> str:
     return re.sub(r"[^\w.+-]+", "-", train.stem).strip("-.")
 
 
-def _first_request(url: str, delta: Found) -> str:
+def _show_tasks(server: Server, loaded: list[tuple[Found, str]]) -> None:
+    """What is served, what is not and why, and a request to begin with."""
     import json
     import shlex
 
-    assert delta.info is not None
-    texts = {"pairs": [["a text", "another"]]} if delta.info.pairs else {"texts": ["a text"]}
-    return f"curl {url}/v1/predict --json {shlex.quote(json.dumps({'task': delta.name, **texts}))}"
+    served = [(delta.name, delta.info) for delta, reason in loaded if delta.info and not reason]
+    for delta, reason in loaded:
+        if reason:
+            err.print(f"unavailable: {_plain(delta.name)}: {_plain(reason)}", soft_wrap=True)
+    for name, info in served[:20]:
+        _say(f"{name}  {info.method}, {info.metric} {info.score:.3f}")
+    if len(served) > 20:
+        _say(f"... and {len(served) - 20} more")
+    name, info = served[0]
+    request = {"task": name, **({"pairs": [["a text", "another"]]} if info.pairs else {"texts": ["a text"]})}
+    _say(f"\n{len(served)} tasks on {server.base.name}: {server.url}; Ctrl-C stops it\n\n"
+         f"next: curl {server.url}/v1/predict --json {shlex.quote(json.dumps(request))}")  # fmt: skip
 
 
 def _same_command() -> str:

@@ -73,7 +73,9 @@ def test_a_mixed_batch_gives_each_task_its_own_logits(served: Callable[..., tupl
     engine, root = served(family, "fp32")
     examples = [example for example in mixed(engine) if example.task.parts is not None]
     values = engine.logits(examples)
-    assert {example.task.info.method for example in examples} == {d.info.method for d in find(root) if d.info} - {"full"}
+    assert {example.task.info.method for example in examples} == {d.info.method for d in find(root) if d.info} - {
+        "full"
+    }
     for name in {example.task.name for example in examples}:
         rows = [row for row, example in enumerate(examples) if example.task.name == name]
         expected = own_logits(root / name, "fp32")

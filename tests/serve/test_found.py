@@ -30,7 +30,7 @@ def test_a_trial_s_key_is_no_name(root: Path) -> None:
 
 def test_two_of_one_name_are_refused(root: Path) -> None:
     shutil.copytree(root / "mood", root / "below" / "mood")
-    with pytest.raises(ServeError, match="two deltas have the name 'mood'.*below/mood"):
+    with pytest.raises(ServeError, match=r"two deltas have the name 'mood'.*below/mood"):
         find(root)
     with pytest.raises(DeltaError, match="2 deltas have the name 'mood'"):
         find_named(root, "mood")

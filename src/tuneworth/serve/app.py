@@ -15,7 +15,7 @@ from fastapi import Depends, FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from tuneworth.errors import DataError, UserError, did_you_mean
 from tuneworth.serve.batcher import Batcher, Overloaded
@@ -25,13 +25,25 @@ from tuneworth.serve.limits import Limits
 from tuneworth.serve.metrics import Metrics
 
 
+def _printable(text: str) -> str:
+    """JSON can spell half a character (a lone surrogate), which no tokenizer takes."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("not valid Unicode") from None
+    return text
+
+
+Text = Annotated[str, AfterValidator(_printable)]
+
+
 class PredictRequest(BaseModel):
     """Single texts, or pairs of texts, for one task. A text longer than the task's `max_length` tokens is cut there."""
 
     model_config = ConfigDict(extra="forbid")
-    task: str
-    texts: list[str] | None = Field(None, min_length=1)
-    pairs: list[Annotated[list[str], Field(min_length=2, max_length=2)]] | None = Field(None, min_length=1)
+    task: Text
+    texts: list[Text] | None = Field(None, min_length=1)
+    pairs: list[Annotated[list[Text], Field(min_length=2, max_length=2)]] | None = Field(None, min_length=1)
 
     @model_validator(mode="after")
     def _one_of_them(self) -> PredictRequest:

@@ -153,12 +153,12 @@ class Engine:
 
     def _check_memory(self, size: int) -> None:
         """Twice the file: as it is read, and as it stays."""
-        if self.device.type == "cuda":
-            free = torch.cuda.mem_get_info(self.device)[0]
-        else:
-            free = psutil.virtual_memory().available
+        cuda = self.device.type == "cuda"
+        free = torch.cuda.mem_get_info(self.device)[0] if cuda else psutil.virtual_memory().available
         if 2 * size > free:
-            raise DeltaError(f"it needs {2 * size / 1e6:.0f} MB of memory while it loads, and {free / 1e6:.0f} MB are free")
+            raise DeltaError(
+                f"it needs {2 * size / 1e6:.0f} MB of memory while it loads, and {free / 1e6:.0f} MB are free"
+            )
 
     def _agrees(self, model: PreTrainedModel, parts: Parts) -> bool:
         """Whether the parts, in a batch with the plain model, give what the tuned model gives by itself.

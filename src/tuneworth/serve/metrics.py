@@ -17,17 +17,21 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        here = {"namespace": "tuneworth", "registry": self.registry}
-        self.responses = Counter("responses", "HTTP responses by status.", ["status"], **here)
-        self.examples = Counter("examples", "Examples answered, by task.", ["task"], **here)
-        self.batch_size = Histogram("batch_examples", "Examples in a batch.", buckets=_COUNTS, **here)
-        self.batch_tasks = Histogram("batch_tasks", "Different tasks in a batch.", buckets=_COUNTS, **here)
-        self.batch_seconds = Histogram("batch_seconds", "Computing time of a batch.", buckets=_SECONDS, **here)
-        self.predict_seconds = Histogram(
-            "predict_seconds", "Time to answer /v1/predict, waiting included.", buckets=_SECONDS, **here
+        own = self.registry
+        self.responses = Counter("tuneworth_responses", "HTTP responses by status.", ["status"], registry=own)
+        self.examples = Counter("tuneworth_examples", "Examples answered, by task.", ["task"], registry=own)
+        self.batch_size = Histogram("tuneworth_batch_examples", "Examples in a batch.", buckets=_COUNTS, registry=own)
+        self.batch_tasks = Histogram(
+            "tuneworth_batch_tasks", "Different tasks in a batch.", buckets=_COUNTS, registry=own
         )
-        self._waiting = Gauge("waiting_examples", "Examples that wait for a batch.", **here)
-        self._tasks = Gauge("tasks", "Tasks that are served.", **here)
+        self.batch_seconds = Histogram(
+            "tuneworth_batch_seconds", "Computing time of a batch.", buckets=_SECONDS, registry=own
+        )
+        self.predict_seconds = Histogram(
+            "tuneworth_predict_seconds", "Time to answer /v1/predict, waiting included.", buckets=_SECONDS, registry=own
+        )
+        self._waiting = Gauge("tuneworth_waiting_examples", "Examples that wait for a batch.", registry=own)
+        self._tasks = Gauge("tuneworth_tasks", "Tasks that are served.", registry=own)
 
     def watch(self, waiting: Callable[[], float], tasks: Callable[[], float]) -> None:
         self._waiting.set_function(waiting)

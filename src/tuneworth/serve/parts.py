@@ -116,13 +116,15 @@ def _vector(model: PreTrainedModel, layout: Layout, used: set[int]) -> Tensor:
 
 def _own(model: PreTrainedModel, path: str, used: set[int]) -> tuple[Tensor, Tensor | None]:
     linear = _plain(model, path)
+    assert isinstance(linear, nn.Linear)
     used |= {id(p) for p in linear.parameters()}
     return linear.weight.data, None if linear.bias is None else linear.bias.data
 
 
 def _plain(model: PreTrainedModel, path: str) -> nn.Module:
     module = model.get_submodule(path)
-    return module.get_base_layer() if isinstance(module, LoraLayer) else module
+    plain: nn.Module = module.get_base_layer() if isinstance(module, LoraLayer) else module
+    return plain
 
 
 def _bottlenecks(model: PreTrainedModel) -> Iterator[tuple[Place, object]]:

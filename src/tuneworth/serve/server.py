@@ -27,24 +27,35 @@ class Queue:
 
 
 class Server:
-    """Binds its port and looks at what it will serve when it is made; `load` and `run` come next.
+    """Looks at what it will serve, and binds its port, when it is made; `load` and `run` come next, within `with`.
 
     Raises ServeError for a port that is taken, a directory without deltas, an extra that is missing; ModelError for a
     backbone that cannot be found.
     """
 
     def __init__(
-        self, root: Path, host: str = "127.0.0.1", port: int = 8400, model: str | None = None, allow_pickle: bool = False
+        self,
+        root: Path,
+        host: str = "127.0.0.1",
+        port: int = 8400,
+        model: str | None = None,
+        allow_pickle: bool = False,
     ) -> None:
         for package in ("fastapi", "uvicorn", "prometheus_client"):
             if find_spec(package) is None:
                 raise ServeError(f"{package} is not installed", "pip install 'tuneworth[serve]'")
         self.root, self.allow_pickle = root, allow_pickle
         self.found = find(root)
-        self.socket = _bind(host, port)
         self.base = choose_base(self.found, model, allow_pickle)
+        self.socket = _bind(host, port)
         shown = f"[{host}]" if ":" in host else host
         self.url = f"http://{shown}:{self.socket.getsockname()[1]}"
+
+    def __enter__(self) -> Server:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.socket.close()
 
     def load(self, device: str = "auto", precision: Precision = "auto") -> Iterator[tuple[Found, str]]:
         """Load the backbone, then each delta: yields it with the reason why it is not served, or ''.
