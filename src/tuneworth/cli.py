@@ -316,8 +316,12 @@ def serve(
     if max_texts > max_queue:
         raise SpecError(f"a request of {max_texts} texts never fits a queue of {max_queue}", "raise --max-queue")
     with Server(directory, host, port, model, allow_pickle) as server:
-        with err.status("loading"):
-            _show_tasks(server, list(server.load(device, precision)))
+        from rich.progress import track
+
+        loading = server.load(device, precision)
+        _show_tasks(
+            server, list(track(loading, "loading", len(server.found), console=err, disable=not err.is_terminal))
+        )
         from tuneworth.serve.app import Settings
 
         server.run(Settings(max_texts, max_body, admin_token), Queue(max_wait, max_queue))
