@@ -421,7 +421,7 @@ def _show_tasks(server: Server, loaded: list[tuple[Found, str]]) -> None:
         if reason:
             err.print(f"unavailable: {_plain(delta.name)}: {_plain(reason)}", soft_wrap=True)
     for name, info in served[:20]:
-        _say(f"{name}  {info.method}, {info.metric} {info.score:.3f}")
+        _say(f"{name}  {info.method}, {info.metric} {info.score:.1f}")
     if len(served) > 20:
         _say(f"... and {len(served) - 20} more")
     name, info = served[0]

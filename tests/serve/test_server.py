@@ -57,7 +57,7 @@ def ask(url: str, task: str = "mood") -> dict[str, object]:
 
 def test_from_start_to_a_stop_that_answers_what_it_took(serve: Serve) -> None:
     process, url, said = serve("--max-wait", "1000")
-    assert "mood  bitfit, accuracy 0.500" in said
+    assert "mood  bitfit, accuracy 0.5" in said
     assert "4 tasks on" in said
     first: list[object] = []
     asking = threading.Thread(target=lambda: first.append(ask(url)))
