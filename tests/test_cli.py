@@ -25,7 +25,22 @@ from commands import Said, start, tuneworth
 from tuneworth.cli import app
 from tuneworth.results import KEYS
 
-COMMANDS = ("run", "compare", "status", "results", "report", "methods", "tasks", "models", "predict", "doctor", "demo")
+COMMANDS = (
+    "run",
+    "compare",
+    "status",
+    "results",
+    "report",
+    "methods",
+    "tasks",
+    "models",
+    "predict",
+    "merge",
+    "export",
+    "push",
+    "doctor",
+    "demo",
+)
 PROMISED = [
     "study",
     "key",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -52,7 +53,7 @@ def _export_peft(delta: Path, output: Path, model: str | None, allow_pickle: boo
 
     from tuneworth.deltas.check import answers, check_same, run
     from tuneworth.deltas.load import load_tuned
-    from tuneworth.deltas.merge import fold_targets
+    from tuneworth.deltas.plain import fold_targets
     from tuneworth.models.load import _quiet as quiet
 
     tuned = load_tuned(delta, model, allow_pickle)
@@ -64,7 +65,9 @@ def _export_peft(delta: Path, output: Path, model: str | None, allow_pickle: boo
     config = copy.copy(tuned.model.peft_config["default"])
     config.task_type = "SEQ_CLS"
     config.inference_mode = True
-    config.base_model_name_or_path = tuned.info.base if "/" in tuned.info.base else tuned.source  # an alias is ours alone
+    config.base_model_name_or_path = (
+        tuned.info.base if "/" in tuned.info.base else tuned.source
+    )  # an alias is ours alone
     config.modules_to_save = _head_modules(tuned.model, tuned.head)
     parameters = dict(tuned.model.named_parameters())
     tensors = {
@@ -78,7 +81,11 @@ def _export_peft(delta: Path, output: Path, model: str | None, allow_pickle: boo
         plain = AutoModelForSequenceClassification.from_pretrained(
             tuned.source, num_labels=tuned.model.config.num_labels, local_files_only=True, ignore_mismatched_sizes=True
         )
-        check_same(tuned, expected, run(PeftModel.from_pretrained(plain, str(scratch)).eval()), "peft's copy")
+        plain.config.pad_token_id = tuned.model.config.pad_token_id  # decoders of GPT's kind come without one
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers by a name that is going away
+            copied = PeftModel.from_pretrained(plain, str(scratch)).eval()
+        check_same(tuned, expected, run(copied), "peft's copy")
 
 
 def _head_modules(model: PreTrainedModel, head: frozenset[str]) -> list[str]:
