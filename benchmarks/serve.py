@@ -185,7 +185,8 @@ def by_task(run: Callable[[Sequence[Example]], object], examples: Sequence[Examp
     while coming or waiting:
         while coming and len(waiting) < in_flight:
             waiting.append(coming.popleft())
-        batch, longest = list[Example](), 0
+        batch: list[Example] = []
+        longest = 0
         for example in [e for e in waiting if e.task is waiting[0].task]:
             longest = max(longest, len(example.ids))
             if batch and (len(batch) + 1) * longest > BATCH_TOKENS:
