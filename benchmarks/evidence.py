@@ -20,10 +20,10 @@ import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
-from worlds import SEEDS, Array, World, draw
 
 from advising import advice
 from tuneworth.stats import LOOKS, Comparison, Interval, compare, decide, wilson
+from worlds import SEEDS, Array, World, draw
 
 COUNTS = (3, 5, 10, 20)
 MARGIN = 1.0

@@ -27,7 +27,7 @@ from tuneworth.results import KEYS
 
 COMMANDS = (
     "run", "compare", "status", "results", "report", "advise", "claims", "preset", "methods", "tasks", "models", "predict",
-    "merge", "export", "push", "doctor", "demo",
+    "merge", "export", "push", "serve", "doctor", "demo",
 )  # fmt: skip
 PROMISED = [
     "study",

@@ -25,7 +25,7 @@ LAYERS = [
     {"answers", "cells", "looks", "plan", "presets", "train"},
     {"advice"},
     {"deltas", "prepare", "report"},
-    {"predict", "trial"},
+    {"predict", "serve", "trial"},
     {"executors"},
     {"display"},
     {"study"},

@@ -14,6 +14,8 @@ from tuneworth.errors import SpecError, StoreError, UserError
 
 if TYPE_CHECKING:
     from tuneworth.looks import Question
+    from tuneworth.serve.found import Found
+    from tuneworth.serve.server import Server
     from tuneworth.study import Study
 
 app = typer.Typer(
@@ -379,6 +381,48 @@ def push(
 
 
 @app.command()
+def serve(
+    directory: Annotated[Path, typer.Argument(help="Every delta below it becomes a task.", metavar="DIR")],
+    host: Annotated[str, typer.Option(help="Where to listen; the default answers this machine alone.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 picks a free one.")] = 8400,
+    device: Device = "auto",
+    precision: Annotated[
+        Literal["auto", "fp32", "bf16"], typer.Option(help="auto: bf16 where the hardware has it.")
+    ] = "auto",
+    max_wait: Annotated[
+        float, typer.Option(min=0.0, max=1000.0, help="Milliseconds that a text waits for others to share its batch.")
+    ] = 5.0,
+    max_queue: Annotated[int, typer.Option(min=1, help="Texts that may wait; beyond them the answer is 503.")] = 1024,
+    max_texts: Annotated[int, typer.Option(min=1, help="Texts a request.")] = 256,
+    max_body: Annotated[int, typer.Option(min=1, help="Bytes a request.")] = 1_000_000,
+    admin_token: Annotated[
+        str | None,
+        typer.Option(envvar="TUNEWORTH_ADMIN_TOKEN", help="Allow loading and unloading to who bears it; else off."),
+    ] = None,
+    model: BaseModel = None,
+    allow_pickle: Pickle = False,
+) -> None:
+    """Serve many deltas on one backbone over HTTP."""
+    from tuneworth.serve.server import Queue, Server
+
+    if admin_token == "":
+        raise SpecError("the admin token is empty", "give one that cannot be guessed, or leave it out")
+    if max_texts > max_queue:
+        raise SpecError(f"a request of {max_texts} texts never fits a queue of {max_queue}", "raise --max-queue")
+    with Server(directory, host, port, model, allow_pickle) as server:
+        from rich.progress import track
+
+        loading = server.load(device, precision)
+        _show_tasks(
+            server, list(track(loading, "loading", len(server.found), console=err, disable=not err.is_terminal))
+        )
+        from tuneworth.serve.app import Settings
+
+        server.run(Settings(max_texts, max_body, admin_token), Queue(max_wait, max_queue))
+    _say("\nstopped; every request that was taken has its answer")
+
+
+@app.command()
 def doctor() -> None:
     """What this machine can do: device, bf16, cores, memory, versions, the packaged model."""
     from tuneworth.doctor import examine
@@ -524,6 +568,25 @@ def _study_name(train: Path) -> str:
     import re
 
     return re.sub(r"[^\w.+-]+", "-", train.stem).strip("-.")
+
+
+def _show_tasks(server: Server, loaded: list[tuple[Found, str]]) -> None:
+    """What is served, what is not and why, and a request to begin with."""
+    import json
+    import shlex
+
+    served = [(delta.name, delta.info) for delta, reason in loaded if delta.info and not reason]
+    for delta, reason in loaded:
+        if reason:
+            err.print(f"unavailable: {_plain(delta.name)}: {_plain(reason)}", soft_wrap=True)
+    for name, info in served[:20]:
+        _say(f"{name}  {info.method}, {info.metric} {info.score:.1f}")
+    if len(served) > 20:
+        _say(f"... and {len(served) - 20} more")
+    name, info = served[0]
+    request = {"task": name, **({"pairs": [["a text", "another"]]} if info.pairs else {"texts": ["a text"]})}
+    _say(f"\n{len(served)} tasks on {server.base.name}: {server.url}; Ctrl-C stops it\n\n"
+         f"next: curl {server.url}/v1/predict --json {shlex.quote(json.dumps(request))}")  # fmt: skip
 
 
 def _same_command() -> str:

@@ -7,7 +7,8 @@ TuneworthError
 |   |-- ModelError      a model directory or hub name
 |   |-- StoreError      a store that is absent, locked, no database, or from a newer version; a full disk
 |   |-- DeltaError      a delta that is truncated, made for another model, or asked for what its method cannot give
-|   `-- HubError        the model hub cannot be reached, or refuses
+|   |-- HubError        the model hub cannot be reached, or refuses
+|   `-- ServeError      a server that cannot start: nothing to serve, a port that is taken
 `-- TrialError          what ends one trial; recorded with its reason, the study goes on
     `-- Diverged        loss not finite, or blown up
 """
@@ -55,6 +56,10 @@ class DeltaError(UserError):
 
 
 class HubError(UserError):
+    pass
+
+
+class ServeError(UserError):
     pass
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from tuneworth import methods, models
 from tuneworth.deltas.files import DeltaInfo, read_info, read_tensors
 from tuneworth.errors import DeltaError
 from tuneworth.methods._tune import tune
-from tuneworth.models.load import load
+from tuneworth.models.load import Loaded, load
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,16 @@ def load_tuned(directory: Path, model: str | None = None, allow_pickle: bool = F
                          f"{ref.name!r} (content {ref.fingerprint})", "name the right base with --model")  # fmt: skip
     # Initial values are drawn, then replaced; the seed only has to be some seed.
     loaded = load(ref.source, len(info.labels or ("",)), info.task_kind, torch.Generator().manual_seed(0), allow_pickle)
+    names = put(loaded, directory, info, tensors)
+    return Tuned(info, loaded.model.eval(), loaded.tokenizer, tuple(names), loaded.head, ref.source)
+
+
+def put(loaded: Loaded, directory: Path, info: DeltaInfo, tensors: Mapping[str, torch.Tensor]) -> list[str]:
+    """Tune `loaded.model` as the delta's method does and give it what was learnt. Returns the trained parameters' names.
+
+    The trained parameters get memory of their own, in float32; all others keep theirs, which other models may share.
+    Raises DeltaError where the tensors do not fit.
+    """
     method = methods.get_method(info.kind)
     names = tune(loaded, method, methods.method_options(method, dict(info.options)), torch.Generator().manual_seed(0))
     parameters = dict(loaded.model.named_parameters())
@@ -59,7 +70,6 @@ def load_tuned(directory: Path, model: str | None = None, allow_pickle: bool = F
     if wrong:
         raise DeltaError(f"{str(directory)!r} does not fit its method {info.method!r}: {wrong[0]!r} is missing, extra "
                          "or of another shape", "copy the delta again, or tune again")  # fmt: skip
-    with torch.no_grad():
-        for name in names:
-            parameters[name].copy_(tensors[name])
-    return Tuned(info, loaded.model.eval(), loaded.tokenizer, tuple(names), loaded.head, ref.source)
+    for name in names:
+        parameters[name].data = tensors[name].to(parameters[name].device, torch.float32, copy=True)
+    return names

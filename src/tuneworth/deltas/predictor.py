@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
+from tuneworth.deltas.files import DeltaInfo
 from tuneworth.deltas.load import load_tuned
 from tuneworth.errors import DataError
 from tuneworth.train import device as devices
@@ -29,7 +31,6 @@ class Predictor:
         where = devices.pick(device)
         self.precision = devices.resolve_precision(self.info.precision, where)
         lay_out(self.model, where, self.precision)
-        self._targets = Targets(self.info.task_kind, self.info.target_mean, self.info.target_scale)
 
     def predict(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> list[dict[str, Any]]:
         """One `{"label", "score", "probabilities"}` a text.
@@ -45,15 +46,20 @@ class Predictor:
             return []
         tokens = tokenize(self.tokenizer, texts, pairs, self.info.max_length)
         values = logits(self.model, tokens, np.arange(len(texts)), self.precision)
-        if self.info.labels is None:
-            return [{"label": v, "score": v, "probabilities": None} for v in self._targets.decode(values).tolist()]
-        probabilities = torch.from_numpy(values).double().softmax(dim=1).numpy()
-        names = self.info.labels
-        return [
-            {
-                "label": names[best],
-                "score": float(row[best]),
-                "probabilities": dict(zip(names, row.tolist(), strict=True)),
-            }
-            for best, row in zip(values.argmax(axis=1), probabilities, strict=True)
-        ]
+        return name_outputs(self.info, values)
+
+
+def name_outputs(info: DeltaInfo, values: NDArray[np.float32]) -> list[dict[str, Any]]:
+    """What the model's outputs, shape (n, outputs), say in the task's words: `predict` tells the form."""
+    if info.labels is None:
+        decoded = Targets(info.task_kind, info.target_mean, info.target_scale).decode(values)
+        return [{"label": value, "score": value, "probabilities": None} for value in decoded.tolist()]
+    probabilities = torch.from_numpy(values).double().softmax(dim=1).numpy()
+    return [
+        {
+            "label": info.labels[best],
+            "score": float(row[best]),
+            "probabilities": dict(zip(info.labels, row.tolist(), strict=True)),
+        }
+        for best, row in zip(values.argmax(axis=1), probabilities, strict=True)
+    ]

@@ -44,6 +44,11 @@ def load(source: str, num_labels: int, kind: Kind, generator: torch.Generator, a
     return Loaded(model, pristine.tokenizer, pristine.head)
 
 
+def forget() -> None:
+    """Let go of the weights that are kept for later calls: who loads one model, once, needs them once in memory."""
+    _pristine.cache_clear()
+
+
 @lru_cache(maxsize=1)
 def _pristine(source: str, num_labels: int, kind: Kind, allow_pickle: bool) -> Loaded:
     import torch
