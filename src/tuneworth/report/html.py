@@ -18,7 +18,13 @@ from tuneworth.cells import Group
 from tuneworth.errors import SpecError
 from tuneworth.report.charts import chart_data, charts, panels
 from tuneworth.report.palette import DARK_PAGE, LIGHT_PAGE, colours
-from tuneworth.report.value import Report
+from tuneworth.report.plain import MEANING
+from tuneworth.report.value import Report, key_of
+from tuneworth.report.views.across import across
+from tuneworth.report.views.comparisons import family, on_new_data
+from tuneworth.report.views.learning import crossovers, reached, targets
+from tuneworth.report.views.stability import stability
+from tuneworth.report.views.summaries import COSTS, summaries
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -45,8 +51,10 @@ def write_html(report: Report, path: str | Path) -> Path:
 def render_html(report: Report) -> str:
     """The page as text."""
     drawn = charts(report)
-    shown = panels(report)
-    page = {"charts": {chart.name: chart.spec for chart in drawn}, "panels": shown, **chart_data(report)}
+    cells = summaries(report)
+    shown = panels(report, cells)
+    specs = {name: spec for chart in drawn.values() for name, spec in chart.specs.items()}
+    page = {"charts": specs, "panels": shown, **chart_data(report, cells)}
     return (
         _templates()
         .get_template("page.html.j2")
@@ -56,6 +64,18 @@ def render_html(report: Report) -> str:
             panels=shown,
             tables=_tables(report.groups),
             choices=_choices(report),
+            costs=COSTS,
+            summary={key_of(one.group, one.cell.method): one for one in cells},
+            key_of=key_of,
+            family=family(report),
+            on_new_data=on_new_data(report),
+            crossovers=crossovers(report),
+            targets=targets(report),
+            reached=reached,
+            stability=lambda group: stability(report, group),
+            across=across(report),
+            meanings=MEANING,
+            several_models=len({group.model for group in report.groups}) > 1,
             colour=dict(zip(report.methods, colours(report.methods), strict=True)),
             style=_asset("page.css").replace("LIGHT_PAGE", LIGHT_PAGE).replace("DARK_PAGE", DARK_PAGE),
             script=_asset("page.js"),
@@ -95,7 +115,7 @@ def _templates() -> Environment:
 
 @cache
 def _asset(name: str) -> str:
-    return files("tuneworth.report").joinpath(name).read_text(encoding="utf-8")
+    return files("tuneworth.report").joinpath("page", name).read_text(encoding="utf-8")
 
 
 @cache

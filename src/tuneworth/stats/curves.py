@@ -132,7 +132,7 @@ def _crossing(fractions: list[float], differences: NDArray[np.float64], confiden
     crossing = _root(grid, middle)
     if len(lines) < 2:
         return Crossing(crossing, None, None)
-    possible = grid[[_holds_zero(over_seeds(column), confidence) for column in lines.T]]
+    possible = grid[_holds_zero(lines, confidence)]
     return (
         Crossing(crossing, float(possible[0]), float(possible[-1])) if len(possible) else Crossing(crossing, None, None)
     )
@@ -147,6 +147,11 @@ def _root(grid: NDArray[np.float64], middle: NDArray[np.float64]) -> float | Non
     return float(grid[i] + (grid[i + 1] - grid[i]) * middle[i] / (middle[i] - middle[i + 1]))
 
 
-def _holds_zero(estimate: Estimate | None, confidence: float) -> bool:
-    interval = estimate.interval(confidence) if estimate else None
-    return interval is None or interval[0] <= 0 <= interval[1]
+def _holds_zero(lines: NDArray[np.float64], confidence: float) -> NDArray[np.bool_]:
+    """Where the interval of `over_seeds(column)` contains 0 or is none, for all columns of `lines`, (seeds, n), at once."""
+    seeds, centre = len(lines), lines.mean(0)
+    error = lines.std(0, ddof=1) / np.sqrt(seeds)
+    exact = error <= 1e-12 * np.maximum(1.0, np.abs(lines).max(0))
+    reach = Estimate(0.0, 1.0, seeds - 1, seeds).upper((1 - confidence) / 2) * error
+    agreed = Estimate(0.0, 0.0, seeds - 1, seeds).upper((1 - confidence) / 2)
+    return np.asarray(np.abs(centre) <= np.where(exact, agreed, reach))
