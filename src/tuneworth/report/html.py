@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Iterable
 from functools import cache
 from importlib.resources import files
 from itertools import groupby
@@ -14,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from tuneworth import words
-from tuneworth.cells import Group
 from tuneworth.errors import SpecError
 from tuneworth.report.charts import chart_data, charts, panels
 from tuneworth.report.palette import DARK_PAGE, LIGHT_PAGE, colours
@@ -62,7 +60,7 @@ def render_html(report: Report) -> str:
             report=report,
             charts=drawn,
             panels=shown,
-            tables=_tables(report.groups),
+            tables=_tables(report),
             choices=_choices(report),
             costs=COSTS,
             summary={key_of(one.group, one.cell.method): one for one in cells},
@@ -136,15 +134,18 @@ def _script_json(value: Any) -> Markup:
     return Markup(text.replace("<", "\\u003c"))
 
 
-def _tables(groups: Iterable[Group]) -> list[dict[str, Any]]:
-    """One table a model and task; `low` and `high` span the scores of its seeds and baselines."""
+def _tables(report: Report) -> list[dict[str, Any]]:
+    """One table a model and task: `first` what advice is about, `rest` the other groups, and everything where nothing has
+    finished. `low` and `high` span the scores of its seeds and baselines."""
     tables = []
-    for (model, task), members in groupby(groups, key=lambda group: (group.model, group.task)):
+    for (model, task), members in groupby(report.groups, key=lambda group: (group.model, group.task)):
         parts = list(members)
+        first = [group for group in parts if group in report.featured] or parts
         scores = [score for group in parts for cell in group.cells for score in cell.scores.values()]
         low, high = min(scores, default=0.0), max(scores, default=1.0)
         metric = next((group.metric for group in parts if group.metric), "Score")
-        tables.append({"model": model, "task": task, "metric": metric, "groups": parts, "low": low, "high": high})
+        rest = [group for group in parts if group not in first]
+        tables.append({"model": model, "task": task, "metric": metric, "first": first, "rest": rest, "low": low, "high": high})
     return tables
 
 

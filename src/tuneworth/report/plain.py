@@ -47,7 +47,7 @@ def _recommended(advice: Advice) -> tuple[str, str]:
     lean = "Lean towards" if advice.evidence == "weak" else "Use"
     chosen = next(one for one in advice.candidates if one.method == method)
     rate = advice.recommendation.recipe["learning_rate"]
-    return f"{lean} {method}.", f"{_scores(advice, chosen)} {_costs(advice, chosen)} Its learning rate here: {rate:g}."
+    return f"{lean} {method}.", f"{_scores(advice, chosen)} {_costs(advice, chosen)} Learning rate: {rate:g}."
 
 
 def _scores(advice: Advice, chosen: Candidate) -> str:
@@ -70,7 +70,7 @@ def _scores(advice: Advice, chosen: Candidate) -> str:
 
 
 def _costs(advice: Advice, chosen: Candidate) -> str:
-    costs = f"It trains {words.share(chosen.trainable_share)} of the parameters and saves {words.size(chosen.delta_bytes)} a task"
+    costs = f"It trains {words.share(chosen.trainable_share)} of the parameters and stores {words.size(chosen.delta_bytes)} a task"
     largest = max(advice.candidates, key=_size)
     if largest is chosen or Budget.parse(advice.budget).timed or not (chosen.train_seconds and largest.train_seconds):
         return f"{costs}."

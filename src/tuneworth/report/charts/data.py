@@ -119,14 +119,12 @@ def _panel(model: str, task: str, rows: list[Row], cells: list[Summary], several
     if baseline is not None and low - (high - low) / 2 < baseline < low:
         low = baseline - 0.06 * (high - baseline)
     curve_low, curve_high = _range([p["score"] for row in rows for p in row["curve"] or () if p["score"] is not None])
-    times = [row["train_seconds"] for row in rows if row["train_seconds"]]
     spreads = [one.spread_interval[1] if len(one.cell.scores) > 4 else one.cell.deviation or 0.0
                for one in cells if one.spread_interval]  # fmt: skip
     return {
         "title": f"{task}, {model}" if several_models else task, "subtitle": f"{metric}, in points",
         "baseline": NOWHERE if baseline is None else baseline,
         "low": low, "high": high, "curve_low": curve_low, "curve_high": curve_high,
-        "time_low": 0.87 * min(times, default=1.0), "time_high": 1.15 * max(times, default=1.0),
         "spread_high": 1.1 * max(spreads, default=0.0) or 1.0,
     }  # fmt: skip
 

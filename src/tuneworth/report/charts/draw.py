@@ -64,8 +64,7 @@ def by_budget(report: Report) -> dict[str, Any]:
     import altair as alt
 
     wide = decades(row["train_seconds"] or 0 for row in report.trials) > 1.3
-    ends: dict[str, Any] = {"domainMin": alt.ExprRef("time_low"), "domainMax": alt.ExprRef("time_high")}
-    scale = alt.Scale(type="log", **ends) if wide else alt.Scale(zero=False, nice=False, **ends)
+    scale = _scale(wide, 18)
     axis = alt.Axis(grid=False, tickCount=5, format="~r")
     title = "Training time in seconds" + (", logarithmic" if wide else "")
     x, y = alt.X("train_seconds:Q", title=title, scale=scale, axis=axis), score()
@@ -94,11 +93,11 @@ def by_cost(report: Report, cost: str, name: str) -> dict[str, Any]:
     """Test score against one cost, with the front."""
     import altair as alt
 
-    wide = decades(row[cost] or 0 for row in report.trials) > 1
-    scale = alt.Scale(type="log", nice=False, padding=24) if wide else alt.Scale(zero=False, nice=False, padding=24)
+    wide = max(decades(getattr(cell, cost) or 0 for cell in group.cells) for group in report.featured) > 1
+    scale = _scale(wide, 24)
     axis = alt.Axis(grid=False, tickCount=4, labelExpr=_label(cost), labelOverlap=True)
     x = alt.X(f"{cost}:Q", title=name + (", logarithmic" if wide else ""), scale=scale, axis=axis)
-    y = score()
+    y = alt.Y("mean:Q", title="Test score", scale=alt.Scale(zero=False, padding=8))
     cells = base(report, "cells", "budget", "fraction").transform_filter(f"datum.{cost} > 0")
     on = cells.transform_filter(f"datum.on_{cost}")
     edge = alt.Chart(alt.NamedData(name="cells")).transform_filter(
@@ -114,6 +113,14 @@ def by_cost(report: Report, cost: str, name: str) -> dict[str, Any]:
     )
 
 
+def _scale(wide: bool, padding: int) -> alt.Scale:
+    """Logarithmic where the values are wide apart."""
+    import altair as alt
+
+    kind: dict[str, Any] = {"type": "log"} if wide else {"zero": False}
+    return alt.Scale(nice=False, padding=padding, **kind)
+
+
 def _label(cost: str) -> str:
     """Axis labels in the unit of the cost: 12, 40MB, 1M."""
     unit = {"train_seconds": " s", "trainable_parameters": ""}.get(cost, "B")
@@ -127,7 +134,7 @@ def _fraction(report: Report, field: str = "fraction") -> alt.X:
     values = sorted({row["fraction"] for row in report.trials})
     shown = values if len(values) <= 10 else None
     wide = log_fractions(report)
-    scale = alt.Scale(type="log", nice=False, padding=14) if wide else alt.Scale(zero=False, nice=False, padding=14)
+    scale = _scale(wide, 14)
     axis = alt.Axis(format="~%", grid=False, labelOverlap=True, **({"values": shown} if shown else {"tickCount": 6}))
     return alt.X(f"{field}:Q", title="Share of the training data", scale=scale, axis=axis)
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = ["band", "bars", "base", "baseline", "dots", "finish", "line", "points", "score", "tip"]
 
-PARAMETERS = ("low", "high", "baseline", "curve_low", "curve_high", "time_low", "time_high", "spread_high")
+PARAMETERS = ("low", "high", "baseline", "curve_low", "curve_high", "spread_high")
 
 
 def base(report: Report, data: str, *filters: str) -> alt.Chart:

@@ -72,15 +72,15 @@ def _against(method: str, curve: ScoreCurve, reference: str, full: ScoreCurve, c
         over, under = ((method, curve), (reference, full))[:: 1 if gaps[-1] >= 0 else -1]
         crossing = crossover(over[1], under[1], confidence)
         if _informs(crossing, shared):
-            said.append(f"{over[0]} overtakes {under[0]} at about {_range(crossing, confidence)}.")
+            said.append(f"{over[0]} overtakes {under[0]} at about {_range(crossing, shared, confidence)}.")
         else:
             unclear += crossing.fraction is not None
     for fraction, score in zip(shared[:-1], own, strict=False):
         if other[0] < score < other[-1]:
             crossing = reaches(curve, fraction, full, confidence)
-            if _informs(crossing, shared):
+            if _informs(crossing, shared) and not _holds(crossing, fraction):
                 said.append(f"{method} at {words.fraction(fraction)} reaches what {reference} reaches at about "
-                            f"{_range(crossing, confidence)}.")  # fmt: skip
+                            f"{_range(crossing, shared, confidence)}.")  # fmt: skip
                 break
     return said, unclear
 
@@ -92,9 +92,22 @@ def _informs(crossing: Crossing, fractions: list[float]) -> bool:
     return crossing.low > fractions[0] or crossing.high < fractions[-1]
 
 
-def _range(crossing: Crossing, confidence: float) -> str:
-    return (f"{words.share(crossing.fraction)} of the data ({100 * confidence:g}%: {words.share(crossing.low)} to "
-            f"{words.share(crossing.high)})")  # fmt: skip
+def _holds(crossing: Crossing, fraction: float) -> bool:
+    """Whether the crossing may lie at `fraction`, so that neither method is shown to need less data."""
+    assert crossing.low is not None
+    assert crossing.high is not None
+    return crossing.low <= fraction <= crossing.high
+
+
+def _range(crossing: Crossing, fractions: list[float], confidence: float) -> str:
+    """34% of the data (95%: 20% to 60%); an end at the end of what was measured is open."""
+    low, high = words.share(crossing.low), words.share(crossing.high)
+    between = f"{low} to {high}"
+    if crossing.low == fractions[0]:
+        between = f"{high} or less"
+    elif crossing.high == fractions[-1]:
+        between = f"{low} or more"
+    return f"{words.share(crossing.fraction)} of the data ({100 * confidence:g}%: {between})"
 
 
 def targets(report: Report) -> tuple[Target, ...]:
@@ -130,5 +143,5 @@ def reached(centre: float | None, interval: Interval | None) -> str:
         return "not reached by most seeds"
     if interval is None:
         return words.seconds(centre)
-    end = "never" if isinf(interval[1]) else words.seconds(interval[1])
-    return f"{words.seconds(centre)} ({words.seconds(interval[0])} to {end})"
+    end = "or more" if isinf(interval[1]) else f"to {words.seconds(interval[1])}"
+    return f"{words.seconds(centre)} ({words.seconds(interval[0])} {end})"
