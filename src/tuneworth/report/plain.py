@@ -84,9 +84,8 @@ def _nothing(advice: Advice) -> tuple[str, str]:
     seeds = _paired(advice)
     names = words.listed(list(advice.undecided))
     if seeds < FEW:
-        runs = f"{words.several(seeds, 'seed')}: too few to recommend." if seeds else "No seed in common: nothing to compare."
-        return runs, (f"A seed is one training run with its own random start. From {FEW} on, a real difference can be told "
-                      f"from luck; until then it is open between {names}.")  # fmt: skip
+        runs = f"{words.several(seeds, 'seed')}: too few to recommend." if seeds else "No seed in common to compare."
+        return runs, f"From {FEW} on, a real difference can be told from luck; until then it is open between {names}."
     apart = f"{advice.margin:g} {'point' if advice.margin == 1 else 'points'}"
     return f"Undecided between {names}.", (f"After {words.several(seeds, 'seed')} none of them is shown to be within {apart} "
                                           "of the best.")  # fmt: skip

@@ -117,7 +117,7 @@ def _panel(model: str, task: str, rows: list[Row], cells: list[Summary], several
     metric, baseline = rows[0]["metric"], rows[0]["baseline_score"]
     low, high = _range([row["score"] for row in rows])
     if baseline is not None and low - (high - low) / 2 < baseline < low:
-        low = baseline - 0.06 * (high - baseline)
+        low = baseline - 0.09 * (high - baseline)
     curve_low, curve_high = _range([p["score"] for row in rows for p in row["curve"] or () if p["score"] is not None])
     spreads = [one.spread_interval[1] if len(one.cell.scores) > 4 else one.cell.deviation or 0.0
                for one in cells if one.spread_interval]  # fmt: skip

@@ -87,7 +87,7 @@ def baseline() -> list[alt.Chart]:
     chart = alt.Chart(alt.InlineData(values=[{}])).transform_calculate(at="baseline").encode(y=score("at"))
     rule = chart.mark_rule(strokeDash=[5, 4], strokeWidth=1.5, clip=True, opacity=0.75)
     words = alt.ExprRef("'baseline ' + format(baseline, '.1f')")
-    return [rule, chart.mark_text(align="left", dx=4, dy=-7, x=0, clip=True, text=words)]
+    return [rule, chart.mark_text(align="left", dx=4, dy=9, x=0, clip=True, text=words)]
 
 
 def finish(report: Report, layers: list[alt.Chart], *choices: str) -> dict[str, Any]:
