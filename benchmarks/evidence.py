@@ -21,9 +21,9 @@ from advising import advice
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
+from worlds import SEEDS, Array, World, draw
 
 from tuneworth.stats import LOOKS, Comparison, Interval, compare, decide, wilson
-from worlds import SEEDS, Array, World, draw
 
 COUNTS = (3, 5, 10, 20)
 MARGIN = 1.0
@@ -133,8 +133,8 @@ def peeking(generator: np.random.Generator, worlds: int, tally: Tally) -> Iterat
         for label, trained in _views(name):
             target = ERRS if trained or name == "steady" else None
             scores = {str(m): world.by_seed(m, trained=trained) for m in range(2)}
-            outside = decide(scores, 0.0).outside
-            tally.add("wrong 'better', looks", label, f"{LOOKS[0]}-{SEEDS}", bool(outside), target)
+            beaten = bool(decide(scores, 0.0).outside)
+            tally.add("wrong 'better', looks", label, f"{LOOKS[0]}-{SEEDS}", beaten, target)
             naive = (compare(_first(scores["0"], n), _first(scores["1"], n), 0.0) for n in range(LOOKS[0], SEEDS + 1))
             wrong = any(found and found.verdict in ("better", "worse") for found in naive)
             tally.add("wrong 'better', unguarded peeking", label, f"{LOOKS[0]}-{SEEDS}", wrong)
@@ -179,7 +179,7 @@ SECTIONS: dict[str, tuple[Callable[[np.random.Generator, int, Tally], Iterator[N
     "claims": (claims, 4000, 60),
     "peeking": (peeking, 2000, 40),
     "effort": (effort, 1000, 40),
-    "advice": (advice, 2000, 20),
+    "advice": (advice, 1000, 8),
 }
 
 
@@ -218,7 +218,7 @@ def _cover(
     target: tuple[float, float] | None,
 ) -> None:  # fmt: skip
     def holds(interval: Interval, truth: Array) -> bool:
-        return interval[0] <= truth[0] - truth[1] <= interval[1]
+        return bool(interval[0] <= truth[0] - truth[1] <= interval[1])
 
     if found and found.interval:
         tally.add("95% interval, these examples", name, n, holds(found.interval, here), target)

@@ -2,8 +2,8 @@
 
     python benchmarks/intervals.py
 
-Seeds alone: a mean (and the interquartile mean and the median, for their own truths) of normal, skewed and collapsing
-scores. Seeds and test examples: the variance of a mean over both. What was chosen, and why: docs/evidence.md.
+Seeds alone: a mean (and the interquartile mean, the median and the standard deviation, for their own truths) of normal,
+skewed and collapsing scores. Seeds and test examples: the variance of a mean over both. What was chosen, and why: docs/evidence.md.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 from scipy.special import ndtri, stdtrit
-
-from tuneworth.stats import interquartile_interval, mean_interval, median_interval
-from tuneworth.stats.examples import crossed
 from worlds import draw
+
+from tuneworth.stats import interquartile_interval, mean_interval, median_interval, spread_interval
+from tuneworth.stats.examples import crossed
 
 Array = NDArray[np.float64]
 Sampler = Callable[[np.random.Generator, tuple[int, ...]], Array]
@@ -71,7 +71,12 @@ def seeds_alone(generator: np.random.Generator, repeats: int) -> Table:
     )
     for name, sample in track(SCORES.items(), console=Console(stderr=True), transient=True, description="seeds"):
         many = np.sort(sample(generator, (1_000_000,)))
-        truths = {"mean": many.mean(), "middle": many[250_000:750_000].mean(), "median": np.median(many)}
+        truths = {
+            "mean": many.mean(),
+            "middle": many[250_000:750_000].mean(),
+            "median": np.median(many),
+            "sd": many.std(),
+        }
         candidates: dict[str, tuple[str, Callable[[Array, np.random.Generator], Ends]]] = {
             "Student's t (chosen)": ("mean", lambda values, _: mean_interval(values)),
             "percentile bootstrap": ("mean", percentile),
@@ -79,6 +84,7 @@ def seeds_alone(generator: np.random.Generator, repeats: int) -> Table:
             "Johnson's modified t": ("mean", johnson),
             "interquartile mean, winsorised t": ("middle", lambda values, _: interquartile_interval(values)),
             "median, order statistics": ("median", lambda values, _: median_interval(values)),
+            "standard deviation, chi-squared": ("sd", lambda values, _: spread_interval(values)),
         }
         for label, (truth, interval) in candidates.items():
             cells = []

@@ -10,6 +10,7 @@ import pytest
 from commands import tuneworth
 from tuneworth import plan
 from tuneworth.presets import preset_names, preset_path
+from tuneworth.report import to_toml
 from tuneworth.spec import StudySpec
 
 PAPER = StudySpec.from_toml(preset_path("paper"))
@@ -55,3 +56,8 @@ def test_print_copy_and_change(tmp_path: Path) -> None:
 def test_the_json_that_a_store_keeps_reads_back() -> None:
     assert StudySpec.loads(PAPER.dumps()) == PAPER
     assert json.loads(PAPER.dumps())["claim"]["bitfit-stable-at-30"]["fractions"] == [0.3]
+
+
+def test_the_report_s_study_file_states_the_claims_too(tmp_path: Path) -> None:
+    (tmp_path / "again.toml").write_text(to_toml(PAPER), encoding="utf-8")
+    assert StudySpec.from_toml(tmp_path / "again.toml") == PAPER

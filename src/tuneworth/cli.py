@@ -243,7 +243,7 @@ def claims(
     for claim in judged:
         _say(claim.sentence)
     _say(f"\nnext: tuneworth claims {study} --json, for every cell" if judged
-         else f"{study} states no claims\n\nnext: write [claim.NAME] tables in its study file (docs/evidence.md)")  # fmt: skip
+         else f"{study} states no claims\n\nnext: write [claim.NAME] tables in its study file (docs/advice.md)")  # fmt: skip
 
 
 @app.command()

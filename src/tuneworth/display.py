@@ -55,7 +55,7 @@ class Display:
         here = ended - self.first_done + shares
         left = self._left(here, counts.total - ended - shares)
         note = f"{ended}/{counts.total} trials" + (f", {counts.failed} failed" if counts.failed else "")
-        note += f", more seeds for {board.open_groups} open" if board.open_groups else ""
+        note += f", groups still open: {board.open_groups}" if board.open_groups else ""
         note += left
         self.progress.update(self.whole, total=counts.total, completed=ended + shares, note=note)
         self._show_running(board)

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from scored import answered, normal, rising, table
 from tuneworth.advice import Advice, Limits, advise, advise_each
 from tuneworth.advice.show import overall
 from tuneworth.errors import SpecError
 from tuneworth.results import Row
-from worlds import answered, normal, rising, table
 
 METHODS = {"head": 70.0, "full": 86.0, "bitfit": 85.9, "houlsby": 84.0}
 

@@ -3,13 +3,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from scored import BASELINE, normal, table
 from synthetic import make, measure
 from tuneworth.advice import Judged, judge_claims
 from tuneworth.errors import SpecError
 from tuneworth.results import Row
 from tuneworth.spec import StudySpec
 from tuneworth.store import open_store
-from worlds import BASELINE, normal, table
 
 PLACES = {"fractions": [0.3, 1.0]}
 

@@ -9,7 +9,8 @@ counts with the baseline's score, as for `--until-decided`. The grade of the evi
 strong    inside on these test examples, at a confidence that allows for a look at every number of seeds before
           (stats.sequential: what `--until-decided` stops at); inside for new data of this kind too; at least 5 seeds
           paired between any two methods that are not outside; and no doubt: none of these was still learning when its
-          budget ended, has failed trials, or ran in another environment than those it is compared with
+          budget ended, has failed or collapsed trials (no better than the baseline), or ran in another environment than
+          those it is compared with
 moderate  inside on these test examples at the confidence, with at least 3 seeds so paired
 weak      no method is inside at the confidence, but one is at 80%
 none      nothing can be recommended
@@ -54,15 +55,22 @@ class Evidence:
     rising: tuple[str, ...]
     mixed: tuple[str, ...]
     failed: tuple[str, ...]
+    collapsed: tuple[str, ...]
+    lasting: bool = False
+    """The chosen method is inside also at the confidence that allows for looks before: `--until-decided` would stop."""
 
     @property
     def surest(self) -> str:
         """Of the methods that have learnt, the one that can be the least behind the best."""
         return min(self.learnt, key=lambda method: self.behind[method].high)
 
+    def in_doubt(self, methods: Sequence[str]) -> bool:
+        """Whether any of `methods` is still in the running, so that a doubt about it matters."""
+        return any(self.status[method] != "outside" for method in methods)
+
     @property
     def doubts(self) -> bool:
-        return any(self.status[method] != "outside" for method in (*self.rising, *self.mixed, *self.failed))
+        return self.in_doubt((*self.rising, *self.mixed, *self.failed, *self.collapsed))
 
 
 def weigh(
@@ -82,6 +90,7 @@ def weigh(
         rising=tuple(cell.method for cell in cells if cell.rising),
         mixed=tuple(cell.method for cell in cells if any(mixed(cell, other) for other in cells)),
         failed=tuple(cell.method for cell in cells if cell.failed),
+        collapsed=tuple(cell.method for cell in cells if _collapsed(cell, baseline)),
     )  # fmt: skip
     if seeds < FEW:
         return found
@@ -92,10 +101,10 @@ def weigh(
     if chosen is None:
         return found
     look = max((look for look in LOOKS if look <= seeds), default=FEW)
-    strict = _bounds(running, level(look, confidence), len(cells))[chosen.method]
-    sure = wide is not None and wide[chosen.method].status(margin) == strict.status(margin) == "inside"
-    strong = sure and seeds >= ENOUGH and not found.doubts
-    return replace(found, chosen=chosen, grade="strong" if strong else "moderate")
+    lasting = _bounds(running, level(look, confidence), len(cells))[chosen.method].status(margin) == "inside"
+    on_new_data = wide is not None and wide[chosen.method].status(margin) == "inside"
+    strong = lasting and on_new_data and seeds >= ENOUGH and not found.doubts
+    return replace(found, chosen=chosen, grade="strong" if strong else "moderate", lasting=lasting)
 
 
 def _bounds(
@@ -110,6 +119,10 @@ def _bounds(
 def with_failures(cell: Cell, baseline: float | None) -> Cell:
     """The cell with its failed seeds at the baseline's score: a method that fails pays as one that learnt nothing."""
     return replace(cell, scores={**dict.fromkeys(cell.failed_seeds, baseline or 0.0), **cell.scores})
+
+
+def _collapsed(cell: Cell, baseline: float | None) -> bool:
+    return baseline is not None and min(cell.scores.values()) <= baseline + ROUNDING
 
 
 def has_learnt(cell: Cell, baseline: float | None, confidence: float) -> bool:

@@ -11,7 +11,7 @@ from tuneworth.advice.case import Case
 from tuneworth.advice.evidence import ENOUGH, FEW, Evidence
 from tuneworth.cells import Cell
 from tuneworth.spec import Budget
-from tuneworth.stats import LOOKS
+from tuneworth.stats import next_look
 
 __all__ = ["cautions", "next_command"]
 
@@ -36,6 +36,10 @@ def cautions(case: Case) -> tuple[str, ...]:
         found.append(
             f"Trials failed: {words.listed(list(evidence.failed))}. Each counts with the score of the baseline."
         )
+    collapsed = [method for method in evidence.collapsed if method in evidence.learnt and method not in evidence.failed]
+    if collapsed:
+        found.append(f"Some trials ended no better than the baseline: {words.listed(collapsed)}. Such collapses weigh on the "
+                     "mean, and few seeds show how often they come.")  # fmt: skip
     if evidence.mixed:
         found.append(f"Compared across unlike hardware or versions: {words.listed(list(evidence.mixed))}.")
     flat = [cell.method for cell in case.within if cell.method not in evidence.learnt]
@@ -74,26 +78,25 @@ def next_command(case: Case) -> str | None:
         return "tuneworth methods"
     evidence, longer = case.evidence, f"{edit}  # with budgets = [{_twice(case.group.budget)}] in it"
     decided = evidence.grade in ("strong", "moderate")
-    chosen = case.chosen
     if evidence.grade == "strong" or (decided and len(case.within) == 1):
         return None
     if not evidence.learnt and evidence.seeds >= FEW:
         return longer
     confidence = "" if case.confidence == 0.95 else f" --confidence {case.confidence:g}"
-    more_seeds = f"{run} --until-decided --margin {case.margin:g}{confidence}"
-    if evidence.seeds < (ENOUGH if decided else LOOKS[-1]):
-        return more_seeds
+    look = next_look(evidence.seeds)
+    if look and not evidence.lasting:
+        return f"{run} --until-decided --margin {case.margin:g}{confidence}"
     if not decided:  # every seed is used; the bounds hold for any margin, so the user may see which one they decide at
         enough = ceil(10 * evidence.behind[evidence.surest].high) / 10
         return f"tuneworth advise {shlex.quote(case.study)} --margin {enough:g}{confidence}"
-    if evidence.rising:
+    if evidence.in_doubt(evidence.rising):
         return longer
-    if evidence.failed:
+    if evidence.in_doubt(evidence.failed):
         return f"{run} --retry-failed"
-    if evidence.mixed or evidence.wide is None or chosen is None:
+    if evidence.in_doubt(evidence.mixed) or evidence.wide is None:
         return f"{run} --store fresh.db"
-    if evidence.wide[chosen.method].status(case.margin) == "inside":
-        return more_seeds
+    if look and (evidence.seeds < ENOUGH or evidence.in_doubt(evidence.collapsed)):
+        return f"{edit}  # with seeds = {look}"
     return f"{edit}  # with more test examples"
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["overall", "show"]
 
-_STATUS = {"inside": "as good as the best", "open": "open", "outside": "beaten"}
+_STATUS = {"inside": "yes", "open": "open", "outside": "no"}
 
 
 def show(advices: Sequence[Advice], console: Console) -> None:
@@ -49,7 +49,7 @@ def _table(advice: Advice) -> object:
     from rich.table import Table
 
     table = Table("method", box=None, pad_edge=False)
-    for column in (advice.metric or "score", "behind the best by", "seeds", "trained", "delta", "time", "memory"):
+    for column in (advice.metric or "score", "behind best", "seeds", "trained", "delta", "time", "memory"):
         table.add_column(column, justify="right")
     table.add_column(f"within {advice.margin:g}?")
     for one in advice.candidates:

@@ -77,7 +77,7 @@ def _reference(spec: StudySpec) -> str | None:
 
 def _asked(spec: StudySpec, table: Sequence[Row]) -> tuple[tuple[str, str], ...]:
     added = {row["seed"] for row in table} - set(spec.seeds)
-    more = f", and up to {words.several(len(added), 'more')} where the question was open" if added else ""
+    more = f", and up to {len(added)} more where the question was open" if added else ""
     return (
         (_label("Model", spec.models), words.listed(list(spec.models))),
         (_label("Method", spec.methods), words.listed(list(spec.methods))),

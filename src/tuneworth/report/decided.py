@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from tuneworth.report import words
+from tuneworth import words
 from tuneworth.results import Row
 
 if TYPE_CHECKING:

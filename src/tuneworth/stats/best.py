@@ -45,13 +45,13 @@ def regrets(
     - lower bounds: max(0, max_j lower of d(j, i)), each at a / (k (k - 1)): every ordered pair may speak, so all of them
       are paid for, and no "beaten by more than the margin" is wrong with probability 1 - a.
     A pair with fewer than 3 shared seeds, or without answers where these are asked for, bounds nothing: (0, inf).
-    A lone method has (0, 0). A score that is NaN is left out. `family`: k, where methods that are
-    not in `scores` belong to the group too.
+    A lone method has (0, 0). A score that is NaN is left out. `family`: k, where methods that are not in `scores` belong
+    to the group too.
     """
     if not 0 < confidence < 1:
         raise ValueError(f"confidence {confidence} is outside (0, 1)")
     k = max(len(scores), family or 0)
-    if len(scores) == 1:
+    if len(scores) < 2:
         return {method: Regret(0.0, 0.0) for method in scores}
     differences = _with_answers(scores, answers) if answers is not None else _by_seeds(scores)
     upper, lower = (1 - confidence) / (k - 1), (1 - confidence) / (k * (k - 1))

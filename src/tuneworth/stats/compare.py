@@ -27,7 +27,7 @@ class Comparison:
     `interval` and `verdict` hold for these test examples (chance: the seeds); `wide` and `wide_verdict` for new data of
     this kind (chance: seeds and test examples). Intervals are None for one seed, or where all seeds agree exactly and
     are too few for `Estimate` to trust that; the wide ones also without both methods' predictions.
-    `probability`: how often first beats second at the same seed, ties counting half (Agarwal et al. 2021, section 4.3,
+    `probability`: how often first beats second at the same seed, ties counting half (Agarwal et al., NeurIPS 2021,
     there for unpaired runs). `p_value`: two-sided, of no difference. `p_equivalent`: of a difference of the margin or
     more (two one-sided tests, Schuirmann 1987). Both are for these test examples.
     """

@@ -128,14 +128,22 @@ def _crossing(fractions: list[float], differences: NDArray[np.float64], confiden
     """`differences`: shape (seeds, fractions)."""
     grid = np.union1d(np.linspace(fractions[0], fractions[-1], GRID), fractions)
     lines = np.array([np.interp(grid, fractions, row) for row in differences])
-    middle = lines.mean(0)
-    crossing = _root(grid, middle)
-    if len(lines) < 2:
-        return Crossing(crossing, None, None)
-    possible = grid[_holds_zero(lines, confidence)]
+    crossing = _root(grid, lines.mean(0))
+    possible = grid[_may_be_zero(lines, confidence)] if len(lines) > 1 else grid[:0]
     return (
         Crossing(crossing, float(possible[0]), float(possible[-1])) if len(possible) else Crossing(crossing, None, None)
     )
+
+
+def _may_be_zero(lines: NDArray[np.float64], confidence: float) -> NDArray[np.bool_]:
+    """Where the interval of the mean of `lines`, shape (seeds, places), holds 0; as `Estimate.interval`, many at once."""
+    from scipy.special import stdtrit
+
+    seeds = len(lines)
+    centre, error = lines.mean(0), lines.std(0, ddof=1) / np.sqrt(seeds)
+    agree = error <= 1e-12 * np.maximum(1.0, np.abs(lines).max(0))
+    too_few = agree & (0.5**seeds > (1 - confidence) / 2)
+    return np.asarray(too_few | (np.abs(centre) <= stdtrit(seeds - 1, (1 + confidence) / 2) * error))
 
 
 def _root(grid: NDArray[np.float64], middle: NDArray[np.float64]) -> float | None:
@@ -145,13 +153,3 @@ def _root(grid: NDArray[np.float64], middle: NDArray[np.float64]) -> float | Non
         return None
     i = below[-1]
     return float(grid[i] + (grid[i + 1] - grid[i]) * middle[i] / (middle[i] - middle[i + 1]))
-
-
-def _holds_zero(lines: NDArray[np.float64], confidence: float) -> NDArray[np.bool_]:
-    """Where the interval of `over_seeds(column)` contains 0 or is none, for all columns of `lines`, (seeds, n), at once."""
-    seeds, centre = len(lines), lines.mean(0)
-    error = lines.std(0, ddof=1) / np.sqrt(seeds)
-    exact = error <= 1e-12 * np.maximum(1.0, np.abs(lines).max(0))
-    reach = Estimate(0.0, 1.0, seeds - 1, seeds).upper((1 - confidence) / 2) * error
-    agreed = Estimate(0.0, 0.0, seeds - 1, seeds).upper((1 - confidence) / 2)
-    return np.asarray(np.abs(centre) <= np.where(exact, agreed, reach))

@@ -58,11 +58,11 @@ def score_on_new_data(answers: Answers, confidence: float = 0.95) -> Interval | 
 def crossed(values: NDArray[np.float64]) -> Estimate:
     """The mean of `values`, shape (seeds, examples), both of them drawn at random: a two-way random-effects layout.
 
-    With mean squares A of seeds, B of examples and C of what is left, the mean's variance is (A + B - C) / (S * N), of
-    which A, B and A + B - C are estimated without bias (Searle, Casella & McCulloch, Variance Components, 1992, table
-    4.9); its degrees of freedom are Satterthwaite's (Biometrics Bulletin 2, 1946). Where chance makes C large, A or B
-    alone is a lower limit. Resampling both at random (the pigeonhole bootstrap, Owen, Annals of Applied Statistics 1,
-    2007) has the expectation (A + B + C) / (S * N) up to O(1/S + 1/N): somewhat too wide. docs/evidence.md compares.
+    With mean squares A of seeds, B of examples and C of what is left, the mean's variance is (A + B - C) / (S * N), without
+    bias (Searle, Casella & McCulloch, Variance Components, 1992); its degrees of freedom are Satterthwaite's (Biometrics
+    Bulletin 2, 1946). Where chance makes C large, A or B alone is the lower limit. Resampling seeds and examples together
+    (the pigeonhole bootstrap, Owen, Annals of Applied Statistics 1, 2007) has the expectation (A + B + C) / (S * N) up to
+    O(1/S + 1/N): somewhat too wide. docs/evidence.md compares.
     """
     seeds, examples = values.shape
     rows, columns, whole = values.mean(1), values.mean(0), float(values.mean())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -24,9 +26,14 @@ def seeds_needed(differences: ArrayLike, margin: float, confidence: float = 0.95
     array = checked(differences)
     if len(array) < 2:
         raise ValueError("2 differences at least show a spread")
-    counts = np.arange(max(len(array), FEWEST), len(array) + MOST + 1)
-    reached = decided_probability(counts, float(array.mean()), float(array.std(ddof=1)), margin, confidence) >= power
-    return int(counts[reached.argmax()] - len(array)) if reached.any() else None
+    mean, spread, least = float(array.mean()), float(array.std(ddof=1)), max(len(array), FEWEST)
+    for start, end in pairwise((0, 20, 100, 300, MOST + 1)):  # most answers are small, and found at once
+        counts = least + np.arange(start, end)
+        enough = decided_probability(counts, mean, spread, margin, confidence) >= power
+        if enough.any():
+            more = int(counts[enough.argmax()] - len(array))
+            return more if more <= MOST else None
+    return None
 
 
 def decided_probability(
@@ -36,13 +43,13 @@ def decided_probability(
 
     Given the sample spread s, the mean decides where |mean| > t(1 - a/2) s / sqrt(n) (better or worse) or
     |mean| < margin - t(1 - a) s / sqrt(n) (equivalent); the normal probability of either is averaged over the
-    chi-squared distribution of s^2, at 400 equally probable values.
+    chi-squared distribution of s^2, at 200 equally probable values.
     """
     from scipy.special import chdtri, ndtr, stdtrit
 
     n = np.asarray(seeds, dtype=np.float64)[:, None]
     error = max(spread, 1e-9) / np.sqrt(n)
-    tails = (np.arange(400) + 0.5) / 400
+    tails = (np.arange(200) + 0.5) / 200
     sample = error * np.sqrt(chdtri(n - 1, tails) / (n - 1))
     far = stdtrit(n - 1, (1 + confidence) / 2) * sample
     near = np.maximum(0.0, margin - stdtrit(n - 1, confidence) * sample)
