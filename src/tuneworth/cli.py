@@ -161,9 +161,9 @@ def results(
 
     opened = Study.open(study, store)
     if format == "table":
-        from tuneworth.report import build, terminal
+        from tuneworth.report import terminal
 
-        terminal.show(build(opened.rows(), opened.spec), out)
+        terminal.show(opened.summary(), out)
     elif format == "json":
         from tuneworth.results import to_json
 
@@ -178,12 +178,15 @@ def results(
 def report(
     study: Annotated[str, typer.Argument(help="The study's name.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The HTML file to write.")] = Path("report.html"),
+    margin: Annotated[float, typer.Option(help="Points of score below which a difference does not matter.")] = 1.0,
+    confidence: Annotated[float, typer.Option(help="How sure to be.")] = 0.95,
     store: Store = None,
 ) -> None:
     """Write the report of a study: one HTML file that needs no network."""
+    from tuneworth.looks import Question
     from tuneworth.study import Study
 
-    path = Study.open(study, store).report(output)
+    path = Study.open(study, store).report(output, Question(margin, confidence))
     _say(f"report: {path.resolve()}")
 
 
@@ -503,7 +506,7 @@ def _run(study: Study, dry: bool, question: Question | None, time_limit: str | N
 
 def _train(study: Study, **options: Any) -> int:
     """Run with a progress display, then show the table. Returns the exit code: 1 where trials failed."""
-    from tuneworth.report import build, terminal
+    from tuneworth.report import terminal
 
     try:
         counts = study.run(**options)
@@ -511,7 +514,7 @@ def _train(study: Study, **options: Any) -> int:
         err.print("\ninterrupted; nothing that was finished is lost. To go on, run the same command again:")
         err.print("  " + _same_command(), markup=False, soft_wrap=True)
         raise typer.Exit(130) from None
-    terminal.show(build(study.rows(), study.spec), out)
+    terminal.show(study.summary(options.get("until_decided") or None), out)
     return 1 if counts.failed else 0
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from tuneworth.advice import Advice, Judged
+    from tuneworth.report import Report
     from tuneworth.results import Cell
     from tuneworth.stats import Answers, Decision
 
@@ -196,11 +197,17 @@ class Study:
 
         return list(judge_claims(self.rows(), self.store.get_study(self.spec.name), confidence))
 
-    def report(self, path: str | Path) -> Path:
-        """Write the report, one self-contained HTML file."""
-        from tuneworth.report import build, write_html
+    def summary(self, question: Question | None = None) -> Report:
+        """Everything that is shown of the study, as one value: see `report.build`."""
+        from tuneworth.report import build
 
-        return write_html(build(self.rows(), self.spec), Path(path))
+        return build(self.rows(), self.store.get_study(self.spec.name), self.answers(), question)
+
+    def report(self, path: str | Path, question: Question | None = None) -> Path:
+        """Write the report, one self-contained HTML file."""
+        from tuneworth.report import write_html
+
+        return write_html(self.summary(question), Path(path))
 
 
 class _Run:

@@ -175,7 +175,7 @@ def _spread(claim: Claim, a: Sequence[float], b: Sequence[float], level: float) 
     holds, fails = (larger, smaller) if claim.test == "spread-larger" else (smaller, larger)
     low, high = spread_ratio(a, b, 1 - level) or (None, None)
     spreads = standard_deviation(a) or 0.0, standard_deviation(b) or 0.0
-    value = spreads[0] / spreads[1] if spreads[1] else None
+    value = spreads[0] / spreads[1] if low is not None else None  # no interval: one of the two does not vary
     return {"value": value, "low": low, "high": high, "p_holds": holds, "p_fails": fails}
 
 

@@ -31,6 +31,8 @@ FEW = 3
 """Fewer paired seeds than this carry no recommendation."""
 ENOUGH = 5
 """Paired seeds that strong evidence needs."""
+ROUNDING = 1e-9
+"""Points: what all seeds scoring exactly the baseline may be above it, by the mean's rounding."""
 LEANING = 0.8
 """The confidence of weak evidence."""
 
@@ -120,13 +122,13 @@ def with_failures(cell: Cell, baseline: float | None) -> Cell:
 
 
 def _collapsed(cell: Cell, baseline: float | None) -> bool:
-    return baseline is not None and min(cell.scores.values()) <= baseline + 1e-9  # a constant answer, but for rounding
+    return baseline is not None and min(cell.scores.values()) <= baseline + ROUNDING
 
 
 def has_learnt(cell: Cell, baseline: float | None, confidence: float) -> bool:
     """Whether the cell's expected score is shown to lie above the baseline's, at `confidence` (one-sided)."""
     estimate = over_seeds(list(cell.scores.values()))
-    return estimate is not None and estimate.p_above(baseline or 0.0) <= 1 - confidence
+    return estimate is not None and estimate.p_above((baseline or 0.0) + ROUNDING) <= 1 - confidence
 
 
 def _cheapest(cells: Sequence[Cell], behind: Mapping[str, Regret], margin: float) -> Cell | None:

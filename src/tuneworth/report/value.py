@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-from tuneworth.cells import Group
+from tuneworth.advice import Advice, Judged
+from tuneworth.cells import Cell, Group
+from tuneworth.looks import Question
+from tuneworth.report.plain import Plain
+from tuneworth.results import Cell as CellKey
 from tuneworth.results import Row
+from tuneworth.stats import Answers
 
-__all__ = ["EnvironmentFact", "Failure", "Progress", "Report"]
+__all__ = ["LARGE", "EnvironmentFact", "Failure", "Progress", "Report", "key_of"]
+
+LARGE = 2000
+"""Trials beyond which a page shows means and intervals instead of every seed."""
+
+
+def key_of(group: Group, method: str) -> CellKey:
+    """The cell's key, as `results.cell_of` gives it."""
+    return group.model, method, group.task, group.fraction, group.budget
 
 
 @dataclass(frozen=True)
@@ -45,7 +59,12 @@ class Report:
     """What the study compares: (label, words)."""
     key_numbers: tuple[tuple[str, str, str], ...]
     """(label, number, note) of the first screen."""
-    headline: tuple[str, ...]
+    advice: tuple[Advice, ...]
+    """One a model and task, without limits, at the question's margin and confidence."""
+    plain: tuple[Plain, ...]
+    """The same advice, in the same order, in everyday words."""
+    claims: tuple[Judged, ...]
+    question: Question
     cautions: tuple[str, ...]
     progress: Progress
     reference: str | None
@@ -53,7 +72,7 @@ class Report:
     methods: tuple[str, ...]
     groups: tuple[Group, ...]
     featured: tuple[Group, ...]
-    """The group that speaks for each model and task: the most data, then the longest training."""
+    """The group that the advice on a model and task is about, where it has a finished trial."""
     failures: tuple[Failure, ...]
     notes: tuple[tuple[str, int], ...]
     """What trials noted (a halved micro-batch, say), with the number of trials."""
@@ -61,7 +80,17 @@ class Report:
     study_file: str
     trials: tuple[Row, ...]
     """The finished trials of the winning recipes: the dots and curves of the charts."""
+    answers: Mapping[CellKey, Answers] = field(default_factory=dict, repr=False)
+    """Test predictions by cell, as far as the store has them."""
 
     @property
     def swept(self) -> bool:
         return any(cell.recipes_tried > 1 for group in self.groups for cell in group.cells)
+
+    @property
+    def large(self) -> bool:
+        return len(self.trials) > LARGE
+
+    def reference_cell(self, group: Group) -> Cell | None:
+        """The reference method's cell, if any of its seeds finished."""
+        return next((cell for cell in group.cells if cell.method == self.reference and cell.scores), None)
