@@ -443,10 +443,9 @@ def demo(
     """A real study with the packaged encoder on generated tasks, in a few minutes."""
     from tuneworth.demo import TIME_LIMIT, demo_spec
     from tuneworth.study import Study
-    from tuneworth.train import device as devices
 
     directory.mkdir(parents=True, exist_ok=True)
-    study = Study(demo_spec(fast=devices.has_bf16(devices.pick("auto"))), str(directory / "demo.db"))
+    study = Study(demo_spec(), str(directory / "demo.db"))
     code = _train(study, workers=workers, time_limit=TIME_LIMIT)
     path = study.report(directory / "report.html")
     if study.store.counts("demo").pending:
