@@ -145,7 +145,9 @@ def _tables(report: Report) -> list[dict[str, Any]]:
         low, high = min(scores, default=0.0), max(scores, default=1.0)
         metric = next((group.metric for group in parts if group.metric), "Score")
         rest = [group for group in parts if group not in first]
-        tables.append({"model": model, "task": task, "metric": metric, "first": first, "rest": rest, "low": low, "high": high})
+        tables.append(
+            {"model": model, "task": task, "metric": metric, "first": first, "rest": rest, "low": low, "high": high}
+        )
     return tables
 
 
