@@ -74,6 +74,7 @@ def render_html(report: Report) -> str:
             across=across(report),
             meanings=MEANING,
             several_models=len({group.model for group in report.groups}) > 1,
+            several_fractions=len({row["fraction"] for row in report.trials}) > 1,
             colour=dict(zip(report.methods, colours(report.methods), strict=True)),
             style=_asset("page.css").replace("LIGHT_PAGE", LIGHT_PAGE).replace("DARK_PAGE", DARK_PAGE),
             script=_asset("page.js"),
@@ -145,7 +146,9 @@ def _tables(report: Report) -> list[dict[str, Any]]:
         low, high = min(scores, default=0.0), max(scores, default=1.0)
         metric = next((group.metric for group in parts if group.metric), "Score")
         rest = [group for group in parts if group not in first]
-        tables.append({"model": model, "task": task, "metric": metric, "first": first, "rest": rest, "low": low, "high": high})
+        tables.append(
+            {"model": model, "task": task, "metric": metric, "first": first, "rest": rest, "low": low, "high": high}
+        )
     return tables
 
 

@@ -55,7 +55,7 @@ def spread_by_fraction(report: Report) -> dict[str, Any]:
     y = alt.Y("spread:Q", title="Spread over seeds, in points", scale=scale)
     tips = [tip("spread", "standard deviation", ".2f"), tip("spread_low", "from", ".2f"), tip("spread_high", "to", ".2f"),
             tip("fraction", "training data", "~%")]  # fmt: skip
-    layers = [band(cells, x, y, ("spread_low", "spread_high")), line(cells, x, y, "fraction:Q")]
+    layers = [band(cells, x, y), line(cells, x, y, "fraction:Q")]
     return finish(report, [*layers, points(cells, report, x, y, tips)], "budget")
 
 
@@ -105,7 +105,13 @@ def by_cost(report: Report, cost: str, name: str) -> dict[str, Any]:
     )
     front = edge.mark_line(interpolate="step-after", strokeDash=[4, 4], strokeWidth=1.5, clip=True)
     front = front.encode(x=x, y=y, order=f"{cost}:Q", color=alt.value("gray"))
-    tips = ["method:N", *_mean_tips(), tip(cost, name.lower(), ".3~s"), tip(f"sure_{cost}", "on the front", ".0%"), "seeds:Q"]
+    tips = [
+        "method:N",
+        *_mean_tips(),
+        tip(cost, name.lower(), ".3~s"),
+        tip(f"sure_{cost}", "on the front", ".0%"),
+        "seeds:Q",
+    ]
     hollow = cells.mark_point(filled=False, size=110, strokeWidth=2, clip=True)
     hollow = hollow.encode(x=x, y=y, shape=shape(report), tooltip=tips)
     return finish(
