@@ -156,10 +156,10 @@ class Study:
     def _earlier(self) -> Store | None:
         """The store, where it is there and knows the study; never makes one."""
         try:
-            store = self._store or open_store(self.store_url, create=False)
+            self._store = self._store or open_store(self.store_url, create=False)
         except StoreError:
             return None
-        return store if self.spec.name in store.study_names() else None
+        return self._store if self.spec.name in self._store.study_names() else None
 
     def rows(self) -> list[dict[str, Any]]:
         """One dict a trial, as `tuneworth results --format json` prints them."""
