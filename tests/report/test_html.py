@@ -188,6 +188,7 @@ def test_claims_show_their_words_their_verdict_and_their_cells(opened: Any, tmp_
     shown = page.locator("#claims details")
     assert shown.locator("summary").inner_text().split("\n")[0] == "Supported"
     assert "stated after 3 trials had finished" in shown.inner_text()
+    assert "inconsistent gain" not in page.inner_text("#claims")
     assert not page.locator("#claims table").is_visible()
     shown.locator("summary").click()
     assert page.locator("#claims tbody tr").count() == 1

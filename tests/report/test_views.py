@@ -154,6 +154,12 @@ def test_stability_counts_failures_and_collapses() -> None:
     assert bitfit.ratio == pytest.approx((0.05, 0.05)), "the two go up and down together"
 
 
+def test_seeds_that_all_agree_leave_the_spread_open() -> None:
+    made = report(lambda trial: measure(trial, score=86.0), methods=["full"], seeds=4)
+    [one] = stability(made, made.featured[0])
+    assert (one.spread, one.spread_interval) == (0.0, None)
+
+
 def test_a_front_is_where_nothing_scores_as_much_for_less() -> None:
     def state(trial: TrialSpec) -> Any:
         level = {"full": 90.0, "bitfit": 85.0, "houlsby": 80.0}[trial.method]
@@ -198,6 +204,14 @@ def test_charts_hold_every_cell_and_as_many_seeds_as_a_page_bears() -> None:
     assert list(charts(made)) == ["data", "spread", "budgets", "progress", "cost"]
     assert [spec.removeprefix("cost-") for spec in charts(made)["cost"].specs] == list(COSTS)
     assert key_of(first.group, first.cell.method) == ("minilm", "full", "glue/mrpc", 0.3, "2epochs")
+
+
+def test_two_seeds_draw_no_band() -> None:
+    made = report(methods=["full", "bitfit"], fractions=[0.3, 1.0], seeds=2)
+    data = chart_data(made, summaries(made))
+    for name, ends in (("cells", ("low", "high", "spread_low", "spread_high")), ("progress", ("low", "high"))):
+        at = [data[name]["fields"].index(end) for end in ends]
+        assert {row[i] for row in data[name]["values"] for i in at} == {None}
 
 
 def test_a_large_study_shows_intervals_in_place_of_seeds() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from tuneworth.advice.evidence import FEW
 from tuneworth.report.charts import draw
 from tuneworth.report.charts.data import chart_data, panels
 from tuneworth.report.value import Report
@@ -32,14 +33,14 @@ def charts(report: Report) -> dict[str, Chart]:
         return {}
     dots = "" if report.large else ", each dot a seed"
     sure = f"{100 * report.question.confidence:g}%"
-    band = f"Lines are means over seeds{dots}; a band is the {sure} interval of the mean, point by point."
+    band = f"Lines are means over seeds{dots}; a band is the {sure} interval of the mean, from {FEW} seeds on."
     if len({row["fraction"] for row in report.trials}) > 1:
         made = [Chart("data", band, {"data": draw.by_fraction(report)})]
         if any(cell.deviation is not None for group in report.groups for cell in group.cells):
             text = "How far apart the seeds of a method score: their standard deviation, with its interval. Lower is steadier."
             made.append(Chart("spread", text, {"spread": draw.spread_by_fraction(report)}))
     else:
-        text = f"The large mark is the mean{dots}; the bar is the mean's {sure} interval."
+        text = f"The large mark is the mean{dots}; the bar is the mean's {sure} interval, from {FEW} seeds on."
         made = [Chart("data", text, {"data": draw.by_method(report)})]
     if len({row["budget"] for row in report.trials}) > 1:
         text = (

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from math import log10
 from typing import Any
 
+from tuneworth.advice.evidence import FEW
 from tuneworth.report.value import Report
 from tuneworth.report.views.summaries import COSTS, Summary
 from tuneworth.results import Row
@@ -82,15 +83,16 @@ def _progress(report: Report, index: dict[tuple[str, str], int]) -> Iterable[lis
                 points.setdefault((*_place(row, index), number), []).append(point)
     for place, at in points.items():
         scores = [point["score"] for point in at]
-        low, high = mean_interval(scores, report.question.confidence) or (None, None)
+        low, high = (len(at) >= FEW and mean_interval(scores, report.question.confidence)) or (None, None)
         seconds = mean([point["seconds"] for point in at])
         yield [*place, *map(_short, (seconds, mean(scores), low, high)), len(at)]
 
 
 def _cell(one: Summary, index: dict[tuple[str, str], int]) -> list[Any]:
     group, cell = one.group, one.cell
-    low, high = one.interval or (None, None)
-    spread = (cell.deviation, *(one.spread_interval or (None, None)))
+    few = len(cell.scores) < FEW  # the interval of two seeds is as wide as the chart, and hides it
+    low, high = (not few and one.interval) or (None, None)
+    spread = (cell.deviation, *((not few and one.spread_interval) or (None, None)))
     fronts = [one.fronts.get(cost) for cost in COSTS]
     return [
         index[group.model, group.task], cell.method, group.fraction, group.budget, len(cell.scores),

@@ -53,8 +53,10 @@ def stability(report: Report, group: Group) -> tuple[Stable, ...]:
 def _stable(cell: Cell, full: Cell | None, baseline: float | None, fewest: int, confidence: float) -> Stable:
     scores = list(cell.scores.values())
     ratio, ruling = _against(cell, full, confidence) if full and full is not cell else (None, None)
+    spread = standard_deviation(scores)
+    varies = spread is not None and spread > 1e-9  # where all seeds agree, 0 to 0 would claim to know that for sure
     return Stable(
-        cell, standard_deviation(scores), spread_interval(scores, confidence),
+        cell, spread, spread_interval(scores, confidence) if varies else None,
         None if baseline is None else collapse_rate(scores, baseline, confidence),
         worst_of(scores, fewest), fewest, ratio, ruling,
     )  # fmt: skip
