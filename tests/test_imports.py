@@ -23,7 +23,8 @@ LAYERS = [
     {"events", "models", "stats"},
     {"methods", "results", "store", "tasks"},
     {"plan", "report", "train"},
-    {"deltas", "prepare"},
+    {"deltas", "streams"},
+    {"prepare"},
     {"predict", "trial"},
     {"executors"},
     {"display"},
@@ -36,6 +37,7 @@ NEVER = {
     "trial": {"store"},  # workers never touch the store
     "executors": {"store"},
     "train": {"methods", "models"},
+    "streams": {"store"},
     "report": {"store", "study"},  # made from plain rows
     "plan": {"store", "tasks", "models"},  # pure
     "cli": {"trial", "train", "executors"},

@@ -57,6 +57,21 @@ def run(
 
 
 @app.command()
+def stream(
+    study: Annotated[Path, typer.Argument(help="A study file with a [stream] table.", metavar="STREAM.toml")],
+    store: Store = None, data_dir: DataDir = None, workers: Workers = "auto", device: Device = "auto",
+    dry_run: DryRun = False, retry_failed: Retry = False, allow_pickle: Pickle = False, checkpoint_every: CheckpointEvery = 30.0,
+) -> None:  # fmt: skip
+    """Measure methods on a stream: data that arrives in chunks, or tasks that arrive one after another."""
+    from tuneworth.study import Study
+
+    asked = Study.from_toml(study, store, data_dir)
+    if asked.spec.stream is None:
+        raise SpecError(f"{str(study)!r} has no [stream] table", "docs/streaming.md shows one; or: tuneworth run")
+    _run(asked, workers, device, dry_run, retry_failed, allow_pickle, checkpoint_every)
+
+
+@app.command()
 def compare(
     train: Annotated[Path, typer.Option(help="Training data: CSV, TSV, JSONL or Parquet.")],
     text: Annotated[str, typer.Option(help="Column of the text.")],

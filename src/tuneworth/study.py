@@ -205,7 +205,7 @@ class _Run:
             trial=record.trial, model_source=self.prepared.model_sources[record.trial.model],
             task=spec.task.get(record.trial.task), data_dir=self.study.data_dir, files=self.study.files, study=self.name,
             device=self.device, checkpoint_seconds=self.checkpoint_seconds, keep_delta=spec.deltas != "none",
-            allow_pickle=self.allow_pickle,
+            allow_pickle=self.allow_pickle, stream_tasks=spec.task if spec.stream else {},
         )  # fmt: skip
 
     def _poll(self) -> Iterator[Event]:
