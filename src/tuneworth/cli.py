@@ -149,9 +149,7 @@ def results(
 
     opened = Study.open(study, store)
     if format == "table":
-        from tuneworth.report import build, terminal
-
-        terminal.show(build(opened.rows(), opened.spec), out)
+        _show(opened)
     elif format == "json":
         from tuneworth.results import to_json
 
@@ -277,16 +275,25 @@ def _run(study: Study, workers: str, device: str, dry: bool, retry: bool, allow_
 
 def _train(study: Study, workers: str, device: str, retry: bool, allow_pickle: bool, every: float) -> int:
     """Run with a progress display, then show the table. Returns the exit code: 1 where trials failed."""
-    from tuneworth.report import build, terminal
-
     try:
         counts = study.run(workers, device, retry, allow_pickle, every)
     except KeyboardInterrupt:
         err.print("\ninterrupted; nothing that was finished is lost. To go on, run the same command again:")
         err.print("  " + _same_command(), markup=False, soft_wrap=True)
         raise typer.Exit(130) from None
-    terminal.show(build(study.rows(), study.spec), out)
+    _show(study)
     return 1 if counts.failed else 0
+
+
+def _show(study: Study) -> None:
+    if study.spec.stream is not None:
+        from tuneworth.report.stream_terminal import show_streams
+
+        show_streams(study.streams(), out)
+    else:
+        from tuneworth.report import build, terminal
+
+        terminal.show(build(study.rows(), study.spec), out)
 
 
 def _show_plan(study: Study, allow_pickle: bool) -> None:
@@ -298,7 +305,7 @@ def _show_plan(study: Study, allow_pickle: bool) -> None:
     cells = len({trial.cell for trial in trials})
     _say(f"study {study.spec.name}: {len(trials)} trials in {cells} cells, {len(trials) - len(missing)} there already")
     timed = sum(trial.budget.amount for trial in missing if trial.budget.timed)
-    if timed:
+    if timed and study.spec.stream is None:
         _say(f"the budgets in seconds alone take {duration(timed)} of training")
     _say(f"\nnext: the same command without --dry-run trains the {len(missing)} that are missing")
 

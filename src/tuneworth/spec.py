@@ -341,11 +341,9 @@ def _readable(error: ValidationError, source: str) -> SpecError:
     loc = first["loc"]
     where = ".".join(str(part) for part in (loc[:1] + loc[2:] if loc[0] == "stream" else loc))
     if first["type"] == "extra_forbidden":
-        parent: type[BaseModel] = (
-            {"task": FileTask, "stream": STREAMS[str(loc[1])]}.get(str(loc[0]), StudySpec)
-            if len(loc) > 1
-            else StudySpec
-        )
+        parent: type[BaseModel] = StudySpec
+        if len(loc) > 1:
+            parent = STREAMS[str(loc[1])] if loc[0] == "stream" else FileTask
         return SpecError(f"{source} has an unknown key {where!r}", did_you_mean(str(loc[-1]), parent.model_fields))
     if first["type"] == "missing":
         return SpecError(f"{source} lacks {where!r}", "add it; docs/first-study.md shows a whole study file")

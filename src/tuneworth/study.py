@@ -22,6 +22,8 @@ from tuneworth.store import Counts, Store, files_dir, open_store
 if TYPE_CHECKING:
     import pandas as pd
 
+    from tuneworth.report.streams import StreamReport
+
 DEFAULT_STORE = "tuneworth.db"
 LEASE_SECONDS = 600.0
 """How long a trial stays with an owner that gives no sign of life; a dead one on this host is noticed at once."""
@@ -119,8 +121,20 @@ class Study:
 
         return frame(self.rows())
 
+    def streams(self) -> StreamReport:
+        """What is shown of a study with a stream."""
+        from tuneworth.report.streams import build_streams
+        from tuneworth.streams.advice import advise
+
+        rows = self.rows()
+        return build_streams(rows, self.spec, advise(rows))
+
     def report(self, path: str | Path) -> Path:
         """Write the report, one self-contained HTML file."""
+        if self.spec.stream is not None:
+            from tuneworth.report.stream_html import write_streams
+
+            return write_streams(self.streams(), Path(path))
         from tuneworth.report import build, write_html
 
         return write_html(build(self.rows(), self.spec), Path(path))

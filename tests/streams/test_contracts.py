@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
@@ -71,16 +70,3 @@ def test_every_method_meets_the_first_chunk_untrained(make_study: Make, drift: s
     stream = {"kind": "data", "chunk": 32, "drift": drift}
     found = results(make_study(methods=["head", "full", "houlsby"], seeds=1, budgets=["2steps"], stream=stream))
     assert len({result.chunks[0].score for result in found.values()}) == 1
-
-
-@pytest.fixture
-def two_tasks(reviews: Path, tmp_path: Path) -> dict[str, Any]:
-    """The reviews, and the length of their texts as a regression."""
-    rows = [line.rsplit(",", 1) for line in reviews.read_text().splitlines()[1:]]
-    lengths = tmp_path / "lengths.csv"
-    lengths.write_text("text,size\n" + "".join(f"{text},{len(text) / 7:.3f}\n" for text, _ in rows))
-    return {
-        "tasks": ["reviews", "lengths"],
-        "task": {"reviews": {"train": reviews, "text": "text", "label": "label"},
-                 "lengths": {"train": lengths, "text": "text", "label": "size"}},
-    }  # fmt: skip

@@ -65,10 +65,8 @@ def _label_shift(labels: NDArray[Any], kind: Kind, rng: np.random.Generator) -> 
     Arrival times have density 2(1 - t) for early classes and 2t for late ones, so that the share of late examples at t
     is t where both are equally many.
     """
-    if kind == "classification":
-        late = np.unique(labels, return_inverse=True)[1] % 2 == 1
-    else:
-        late = labels > np.median(labels)
+    classes = np.unique(labels, return_inverse=True)[1]
+    late = classes % 2 == 1 if kind == "classification" else labels > np.median(labels)
     times = np.where(late, rng.beta(2, 1, len(labels)), rng.beta(1, 2, len(labels)))
     return np.argsort(times, kind="stable")
 

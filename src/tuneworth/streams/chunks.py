@@ -83,6 +83,7 @@ def allotments(budget: Budget, batches: ChunkBatches) -> tuple[Budget, list[floa
 
     Epochs of a chunk are counted in whole steps, since chunks may differ in size.
     """
+    each: list[float]
     if budget.unit == "epochs":
         each = [math.ceil(budget.amount * batches.steps_per_epoch(k) - 1e-9) for k in range(len(batches.chunks))]
         unit = Budget(amount=sum(each), unit="steps")

@@ -41,9 +41,8 @@ PROGRESS_SECONDS = 0.1
 def run_data_stream(job: Job, device: torch.device) -> Iterator[Event]:
     """Run one data stream. Yields Progress, and Finished at its end. Raises TrialError.
 
-    The learning rate warms up within the first chunk and stays constant then: a learner that does not know when its
-    stream ends cannot have fallen to zero by then, and one that starts anew with each chunk forgets at every start.
-    Regression targets are standardised by the first chunk, the only one that is known when training begins.
+    The learning rate warms up within the first chunk and stays constant then: it cannot fall to zero at the end of what
+    has no known end. Regression targets are standardised by the first chunk, all that is known when training begins.
     """
     started = time.perf_counter()
     trial, stream = job.trial, stream_of(job)

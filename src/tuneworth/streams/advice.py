@@ -1,0 +1,108 @@
+"""What to use for a stream, by a stated rule, from the rows of its study."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import fmean
+
+from tuneworth.report import words
+from tuneworth.results import Row
+from tuneworth.stats import paired_difference
+
+__all__ = ["FEW", "TOLERANCE", "advise"]
+
+TOLERANCE = 1.0
+"""Points of mean score that are given up for the cheaper choice."""
+FEW = 3
+"""With fewer seeds there is no advice."""
+
+Choices = dict[str, dict[int, Row]]
+"""What may be chosen, by name, each with its rows by seed."""
+
+
+def advise(rows: Sequence[Row]) -> tuple[str, ...]:
+    """One sentence a stream. The rule: among the choices whose score is within TOLERANCE of the best one's, in the mean
+    over the seeds that both have, the one that costs least: stored bytes in a stream of tasks, training time in a stream
+    of data. The joint model, which no stream allows, is no choice."""
+    done = [row for row in rows if row["state"] == "done" and row["score"] is not None and row["stream"]]
+    tasks = [row for row in done if row["stream"]["kind"] == "tasks" and row["stream"]["mode"] != "joint"]
+    said = [_on_tasks(_choices(group, with_mode=True)) for group in _by(tasks, lambda row: row["model"])]
+    data = [row for row in done if row["stream"]["kind"] == "data"]
+    said += [_on_data(_choices(group)) for group in _by(data, lambda row: f"{row['model']} {row['task']}")]
+    return tuple(said)
+
+
+def choose(choices: Choices, cost: str) -> tuple[str, str]:
+    """(the best by mean score, the cheapest within TOLERANCE of it); `cost` is the row's key that is to be small."""
+    best = max(choices, key=lambda name: fmean(row["score"] for row in choices[name].values()))
+    near = [name for name in choices if _behind(choices[best], choices[name]) <= TOLERANCE]
+    return best, min(near, key=lambda name: fmean(row[cost] for row in choices[name].values()))
+
+
+def _on_tasks(choices: Choices) -> str:
+    best, chosen = choose(choices, "delta_bytes")
+    row = next(iter(choices[chosen].values()))
+    number = len(row["stream"]["tasks"])
+    text = (f"For a stream of small tasks use {chosen}: {_score(choices, chosen)} on average over {number} tasks, "
+            f"{words.size(row['delta_bytes'] / number)} stored a task")  # fmt: skip
+    return text + _against(choices, best, chosen, "delta_bytes", lambda value: f"{words.size(value / number)} a task")
+
+
+def _on_data(choices: Choices) -> str:
+    best, chosen = choose(choices, "train_seconds")
+    row = next(iter(choices[chosen].values()))
+    number = len(row["chunks"])
+    baseline = fmean(row["baseline_score"] for row in choices[best].values())
+    if fmean(row["score"] for row in choices[best].values()) <= baseline:
+        return (f"On the stream {row['task']} no method beats the baseline of {words.points(baseline)} {row['metric']}; "
+                f"the best is {best} with {_score(choices, best)}.")  # fmt: skip
+    text = (f"For a stream of data like {row['task']} use {chosen}: {_score(choices, chosen)} prequential {row['metric']}, "
+            f"{words.seconds(_mean(choices, chosen, 'train_seconds') / number)} of training a chunk")  # fmt: skip
+    return text + _against(
+        choices, best, chosen, "train_seconds", lambda value: f"{words.seconds(value / number)} a chunk"
+    )
+
+
+def _against(choices: Choices, best: str, chosen: str, cost: str, write: object) -> str:
+    """How the choice compares with the best one, and how much there is to go by."""
+    seeds = min(len(rows) for rows in choices.values())
+    end = f" ({words.several(seeds, 'paired seed')})."
+    if seeds < FEW:
+        end = f" ({words.several(seeds, 'paired seed')}: too few to rely on)."
+    if best == chosen:
+        return "; nothing scores higher" + end
+    assert callable(write)
+    price = write(_mean(choices, best, cost))
+    return f"; the best, {best}, scores {_score(choices, best)} at {price}{end}"
+
+
+def _behind(best: dict[int, Row], other: dict[int, Row]) -> float:
+    scores = [{seed: row["score"] for seed, row in rows.items()} for rows in (best, other)]
+    pair = paired_difference(*scores)
+    return float("inf") if pair is None else pair.mean
+
+
+def _score(choices: Choices, name: str) -> str:
+    return words.points(_mean(choices, name, "score"))
+
+
+def _mean(choices: Choices, name: str, key: str) -> float:
+    return fmean(row[key] for row in choices[name].values())
+
+
+def _choices(rows: Sequence[Row], with_mode: bool = False) -> Choices:
+    found: Choices = {}
+    for row in rows:
+        mode = {"separate": ", tuned separately", "sequential": ", one model tuned on and on"}.get(
+            row["stream"]["mode"]
+        )
+        found.setdefault(row["method"] + (mode or "" if with_mode else ""), {})[row["seed"]] = row
+    return found
+
+
+def _by(rows: Sequence[Row], key: object) -> list[list[Row]]:
+    assert callable(key)
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(key(row), []).append(row)
+    return list(groups.values())
