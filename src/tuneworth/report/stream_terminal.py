@@ -1,4 +1,4 @@
-"""The report of a stream study in a terminal: one table a stream, then the advice."""
+"""The report of a stream study in a terminal: one table a stream, then the advice. Times are of training, a chunk or task."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def show_streams(report: StreamReport, console: Console) -> None:
 
 
 def _data_table(panel: DataPanel) -> Table:
-    table = _table("method", panel.metric, "last chunk", "seeds", "trained", "time a chunk")
+    table = _table("method", panel.metric, "last chunk", "seeds", "trained", "time")
     for cell in panel.cells:
         table.add_row(cell.method, words.spread(cell.mean, cell.deviation), words.points(cell.points[-1].score),
                       str(cell.seeds), words.share(cell.trained), words.seconds(cell.seconds))  # fmt: skip
@@ -42,7 +42,7 @@ def _data_table(panel: DataPanel) -> Table:
 
 
 def _task_table(panel: TaskPanel) -> Table:
-    table = _table("method", "mode", "average", "forgetting", "transfer", "seeds", "stored", "time a task")
+    table = _table("method", "mode", "average", "forgetting", "transfer", "seeds", "stored", "time")
     for cell in panel.cells:
         table.add_row(cell.method, cell.mode, words.spread(cell.mean, cell.deviation), words.points(cell.forgetting),
                       words.NOTHING if cell.transfer is None else words.change(cell.transfer), str(cell.seeds),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from statistics import fmean
 
 from tuneworth.report import words
@@ -43,37 +43,44 @@ def _on_tasks(choices: Choices) -> str:
     best, chosen = choose(choices, "delta_bytes")
     row = next(iter(choices[chosen].values()))
     number = len(row["stream"]["tasks"])
+    if lost := _below_baseline(choices, best, "this stream of tasks"):
+        return lost
     text = (f"For a stream of small tasks use {chosen}: {_score(choices, chosen)} on average over {number} tasks, "
             f"{words.size(row['delta_bytes'] / number)} stored a task")  # fmt: skip
-    return text + _against(choices, best, chosen, "delta_bytes", lambda value: f"{words.size(value / number)} a task")
+    price = f"{words.size(_mean(choices, best, 'delta_bytes') / number)} a task"
+    return text + _against(choices, best, chosen, price)
 
 
 def _on_data(choices: Choices) -> str:
     best, chosen = choose(choices, "train_seconds")
     row = next(iter(choices[chosen].values()))
     number = len(row["chunks"])
-    baseline = fmean(row["baseline_score"] for row in choices[best].values())
-    if fmean(row["score"] for row in choices[best].values()) <= baseline:
-        return (f"On the stream {row['task']} no method beats the baseline of {words.points(baseline)} {row['metric']}; "
-                f"the best is {best} with {_score(choices, best)}.")  # fmt: skip
+    if lost := _below_baseline(choices, best, f"the stream {row['task']}"):
+        return lost
     text = (f"For a stream of data like {row['task']} use {chosen}: {_score(choices, chosen)} prequential {row['metric']}, "
             f"{words.seconds(_mean(choices, chosen, 'train_seconds') / number)} of training a chunk")  # fmt: skip
-    return text + _against(
-        choices, best, chosen, "train_seconds", lambda value: f"{words.seconds(value / number)} a chunk"
-    )
+    price = f"{words.seconds(_mean(choices, best, 'train_seconds') / number)} a chunk"
+    return text + _against(choices, best, chosen, price)
 
 
-def _against(choices: Choices, best: str, chosen: str, cost: str, write: object) -> str:
-    """How the choice compares with the best one, and how much there is to go by."""
-    seeds = min(len(rows) for rows in choices.values())
-    end = f" ({words.several(seeds, 'paired seed')})."
-    if seeds < FEW:
-        end = f" ({words.several(seeds, 'paired seed')}: too few to rely on)."
+def _below_baseline(choices: Choices, best: str, where: str) -> str:
+    baseline = _mean(choices, best, "baseline_score")
+    if _mean(choices, best, "score") > baseline:
+        return ""
+    return (f"On {where} nothing beats the baseline of {words.points(baseline)}, always answering the majority or the "
+            f"mean; the best, {best}, scores {_score(choices, best)}{_seeds(choices)}.")  # fmt: skip
+
+
+def _against(choices: Choices, best: str, chosen: str, price: str) -> str:
     if best == chosen:
-        return "; nothing scores higher" + end
-    assert callable(write)
-    price = write(_mean(choices, best, cost))
-    return f"; the best, {best}, scores {_score(choices, best)} at {price}{end}"
+        return f"; nothing scores higher{_seeds(choices)}."
+    return f"; the best, {best}, scores {_score(choices, best)} at {price}{_seeds(choices)}."
+
+
+def _seeds(choices: Choices) -> str:
+    """How much there is to go by."""
+    seeds = min(len(rows) for rows in choices.values())
+    return f" ({words.several(seeds, 'paired seed')}{': too few to rely on' if seeds < FEW else ''})"
 
 
 def _behind(best: dict[int, Row], other: dict[int, Row]) -> float:
@@ -100,8 +107,7 @@ def _choices(rows: Sequence[Row], with_mode: bool = False) -> Choices:
     return found
 
 
-def _by(rows: Sequence[Row], key: object) -> list[list[Row]]:
-    assert callable(key)
+def _by(rows: Sequence[Row], key: Callable[[Row], str]) -> list[list[Row]]:
     groups: dict[str, list[Row]] = {}
     for row in rows:
         groups.setdefault(key(row), []).append(row)
