@@ -401,7 +401,7 @@ class Chunk(Frozen):
     """One chunk of a data stream: tested, then trained on.
 
     `score` is that of the chunk, predicted before any training on it; `cumulative` that of all predictions so far;
-    `baseline` the same of always answering the majority, or the mean, of the chunks before.
+    `baseline` the same of always answering the majority, or the mean, of the chunks before (the first one's own at first).
     """
 
     examples: int

@@ -57,3 +57,11 @@ def test_few_seeds_are_said_out_loud(stream: dict[str, object]) -> None:
 
 def test_nothing_done_nothing_said() -> None:
     assert advise([]) == ()
+
+
+def test_an_unfinished_study_is_compared_over_shared_seeds() -> None:
+    rows, _ = table({**TASKS, "mode": "separate"}, scores(70.0, 60.0))  # type: ignore[arg-type]
+    part = [row for row in rows if row["method"] == "bitfit" or row["seed"] != 2]
+    assert "use full, tuned separately: 70.0" in advise(part)[0]
+    assert "(2 paired seeds: too few" in advise(part)[0]
+    assert advise([row for row in rows if (row["method"], row["seed"]) in {("full", 0), ("bitfit", 1)}]) == ()

@@ -70,3 +70,24 @@ def test_every_method_meets_the_first_chunk_untrained(make_study: Make, drift: s
     stream = {"kind": "data", "chunk": 32, "drift": drift}
     found = results(make_study(methods=["head", "full", "houlsby"], seeds=1, budgets=["2steps"], stream=stream))
     assert len({result.chunks[0].score for result in found.values()}) == 1
+
+
+def test_the_table_of_chunks_says_what_was_predicted(make_study: Make) -> None:
+    """Majority by hand: the first chunk's own, then that of the chunks before."""
+    stream = {"kind": "data", "chunk": 32, "drift": "label-shift"}
+    study = make_study(methods=["head"], seeds=1, budgets=["2steps"], stream=stream)
+    [result] = results(study).values()
+    from tuneworth.streams.arrivals import arrange
+    from tuneworth.tasks.planned import load_task
+
+    [record] = study.store.records(study.spec.name)
+    task, data = load_task("reviews", study.spec.task["reviews"], None)
+    assert record.trial.stream is not None
+    labels = data.train.labels[arrange(data.train, task.kind, record.trial.stream, 0).which]
+    answers = np.concatenate([[np.bincount(labels[: max(32, k)]).argmax()] * 32 for k in (0, 32, 64)])
+    for number, chunk in enumerate(result.chunks):
+        end = 32 * (number + 1)
+        assert chunk.baseline == pytest.approx(100 * np.mean(labels[:end] == answers[:end]))
+    assert result.score == result.chunks[-1].cumulative == result.metrics["accuracy"]
+    assert result.score == pytest.approx(np.mean([chunk.score for chunk in result.chunks]))
+    assert [point.score for point in result.curve] == [chunk.cumulative for chunk in result.chunks]

@@ -7,7 +7,6 @@ from statistics import fmean
 
 from tuneworth.report import words
 from tuneworth.results import Row
-from tuneworth.stats import paired_difference
 
 __all__ = ["FEW", "TOLERANCE", "advise"]
 
@@ -17,7 +16,7 @@ FEW = 3
 """With fewer seeds there is no advice."""
 
 Choices = dict[str, dict[int, Row]]
-"""What may be chosen, by name, each with its rows by seed."""
+"""What may be chosen, by name, each with its rows by seed: the same seeds for all."""
 
 
 def advise(rows: Sequence[Row]) -> tuple[str, ...]:
@@ -26,17 +25,17 @@ def advise(rows: Sequence[Row]) -> tuple[str, ...]:
     of data. The joint model, which no stream allows, is no choice."""
     done = [row for row in rows if row["state"] == "done" and row["score"] is not None and row["stream"]]
     tasks = [row for row in done if row["stream"]["kind"] == "tasks" and row["stream"]["mode"] != "joint"]
-    said = [_on_tasks(_choices(group, with_mode=True)) for group in _by(tasks, lambda row: row["model"])]
+    said = [(_on_tasks, _choices(group, True)) for group in _by(tasks, lambda row: row["model"])]
     data = [row for row in done if row["stream"]["kind"] == "data"]
-    said += [_on_data(_choices(group)) for group in _by(data, lambda row: f"{row['model']} {row['task']}")]
-    return tuple(said)
+    said += [(_on_data, _choices(group, False)) for group in _by(data, lambda row: f"{row['model']} {row['task']}")]
+    return tuple(say(choices) for say, choices in said if all(choices.values()))
 
 
 def choose(choices: Choices, cost: str) -> tuple[str, str]:
     """(the best by mean score, the cheapest within TOLERANCE of it); `cost` is the row's key that is to be small."""
-    best = max(choices, key=lambda name: fmean(row["score"] for row in choices[name].values()))
-    near = [name for name in choices if _behind(choices[best], choices[name]) <= TOLERANCE]
-    return best, min(near, key=lambda name: fmean(row[cost] for row in choices[name].values()))
+    best = max(choices, key=lambda name: _mean(choices, name, "score"))
+    near = [name for name in choices if _mean(choices, best, "score") - _mean(choices, name, "score") <= TOLERANCE]
+    return best, min(near, key=lambda name: _mean(choices, name, cost))
 
 
 def _on_tasks(choices: Choices) -> str:
@@ -79,14 +78,8 @@ def _against(choices: Choices, best: str, chosen: str, price: str) -> str:
 
 def _seeds(choices: Choices) -> str:
     """How much there is to go by."""
-    seeds = min(len(rows) for rows in choices.values())
+    seeds = len(next(iter(choices.values())))
     return f" ({words.several(seeds, 'paired seed')}{': too few to rely on' if seeds < FEW else ''})"
-
-
-def _behind(best: dict[int, Row], other: dict[int, Row]) -> float:
-    scores = [{seed: row["score"] for seed, row in rows.items()} for rows in (best, other)]
-    pair = paired_difference(*scores)
-    return float("inf") if pair is None else pair.mean
 
 
 def _score(choices: Choices, name: str) -> str:
@@ -97,14 +90,15 @@ def _mean(choices: Choices, name: str, key: str) -> float:
     return fmean(row[key] for row in choices[name].values())
 
 
-def _choices(rows: Sequence[Row], with_mode: bool = False) -> Choices:
+def _choices(rows: Sequence[Row], with_mode: bool) -> Choices:
     found: Choices = {}
     for row in rows:
         mode = {"separate": ", tuned separately", "sequential": ", one model tuned on and on"}.get(
             row["stream"]["mode"]
         )
         found.setdefault(row["method"] + (mode or "" if with_mode else ""), {})[row["seed"]] = row
-    return found
+    shared = set.intersection(*(set(by_seed) for by_seed in found.values()))
+    return {name: {seed: by_seed[seed] for seed in sorted(shared)} for name, by_seed in found.items()}
 
 
 def _by(rows: Sequence[Row], key: Callable[[Row], str]) -> list[list[Row]]:

@@ -116,12 +116,12 @@ class Prequential:
         return self._score(0, [entry["predictions"] for entry in tested])
 
     def baselines(self) -> list[float]:
-        """After each chunk, what is scored by answering the majority, or the mean, of the labels seen before; before
-        any is seen, class 0, or 0."""
+        """After each chunk, what is scored by answering the majority, or the mean, of the labels that came before; the
+        first chunk gets its own, more than any learner can know, so that to beat the baseline means something."""
         answers: list[list[float]] = []
         table = []
         for number, chunk in enumerate(self.chunks):
-            seen = self.arrivals.labels[self.arrivals.which[: chunk[0]]]
+            seen = self.arrivals.labels[self.arrivals.which[: chunk[0] or len(chunk)]]
             answers.append([_one_answer(seen, self.task.kind)] * len(chunk))
             table.append(self._score(0, answers[: number + 1])[self.task.metrics[0]])
         return table
@@ -144,6 +144,4 @@ class Prequential:
 
 
 def _one_answer(seen: NDArray[Any], kind: Kind) -> float:
-    if not len(seen):
-        return 0.0
     return float(np.bincount(seen).argmax() if kind == "classification" else seen.mean())
