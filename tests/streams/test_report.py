@@ -38,6 +38,15 @@ def test_curves_are_means_over_seeds_with_their_intervals() -> None:
     assert full.seconds == 4.0
 
 
+def test_what_was_asked_names_the_stream() -> None:
+    asked = dict(report({**DATA, "drift": ["none", "noise-burst"], "buffer": [0, 500], "length": 300}).asked)
+    assert asked["Drift"] == "none and noise-burst"
+    assert asked["Replay"] == "none and 500"
+    assert asked["Examples"] == "300 of each task"
+    assert asked["Budget a chunk"] == "3epochs"
+    assert dict(report(TASKS).asked)["Mode"] == "separate, sequential and joint"
+
+
 def test_tasks_are_a_matrix_a_method_and_mode() -> None:
     [panel] = report(TASKS).tasks
     assert [(cell.method, cell.mode) for cell in panel.cells] == [

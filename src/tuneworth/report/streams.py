@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
+from tuneworth.report import words
 from tuneworth.report.build import build
 from tuneworth.report.value import Report
 from tuneworth.results import Row
@@ -80,6 +81,8 @@ class StreamReport:
     """`base` holds what every study's report says too: progress, cautions, failures, environment, the study file."""
 
     base: Report
+    asked: tuple[tuple[str, str], ...]
+    """What the study compares, and on which stream: (label, words)."""
     advice: tuple[str, ...]
     data: tuple[DataPanel, ...]
     tasks: tuple[TaskPanel, ...]
@@ -97,7 +100,23 @@ def build_streams(table: Sequence[Row], spec: StudySpec, advice: tuple[str, ...]
     tasks = tuple(
         _task_panel(rows, several) for rows in _groups(done, lambda row: (row["model"],)) if rows[0]["stages"]
     )
-    return StreamReport(build(table, spec), advice or ("No trial of this study has a result yet.",), data, tasks)
+    base = build(table, spec)
+    return StreamReport(base, _asked(base, spec), advice or ("No trial of this study has a result yet.",), data, tasks)
+
+
+def _asked(base: Report, spec: StudySpec) -> tuple[tuple[str, str], ...]:
+    stream = spec.stream
+    assert stream is not None, "made for stream studies alone"
+    each = "chunk" if stream.kind == "data" else "task"
+    asked = [(f"{label} a {each}" if label.startswith("Budget") else label, text)
+             for label, text in base.asked if label != "Training data"]  # fmt: skip
+    asked.append(("Examples", f"{stream.length:,} of each task" if stream.length else "the whole training split"))
+    if stream.kind == "data":
+        asked += [("Chunk", str(stream.chunk)), ("Drift", words.listed(list(stream.drift)))]
+        asked.append(("Replay", words.listed([str(size) if size else "none" for size in stream.buffer])))
+    else:
+        asked += [("Mode", words.listed(list(stream.mode))), ("Head", stream.head)]
+    return tuple(asked)
 
 
 def _data_panel(rows: list[Row], several: bool) -> DataPanel:

@@ -53,12 +53,16 @@ def tuned_model(job: Job, outputs: int, kind: Kind, device: torch.device, precis
 
 
 def put(model: nn.Module, tensors: Mapping[str, torch.Tensor]) -> None:
-    """Replace parameters by name, whatever shape they had: another task's head may have another number of outputs."""
+    """Set parameters by name, whatever shape they had: another task's head may have another number of outputs."""
     for name, tensor in tensors.items():
-        path, _, last = name.rpartition(".")
         old = model.get_parameter(name)
-        new = nn.Parameter(tensor.to(old.device, copy=True), requires_grad=old.requires_grad)
-        setattr(model.get_submodule(path), last, new)
+        if old.shape == tensor.shape:
+            with torch.no_grad():
+                old.copy_(tensor)
+        else:
+            path, _, last = name.rpartition(".")
+            new = nn.Parameter(tensor.to(old.device, copy=True), requires_grad=old.requires_grad)
+            setattr(model.get_submodule(path), last, new)
 
 
 def size(tensors: Mapping[str, torch.Tensor]) -> int:

@@ -42,9 +42,13 @@ def run_task_stream(job: Job, device: torch.device) -> Iterator[Event]:
     stages = [tasks] if stream.mode == "joint" else [[known] for known in tasks]
     past = Past.load(job.checkpoint_path)
     for number in range(len(past.stages), len(stages)):
-        for share, rate in _stage(job, stages[number], tasks, past, device, precision):
-            yield Progress(trial.key, (number + share) / len(stages), rate)
-        past.save(job.checkpoint_path)
+        try:
+            for share, rate in _stage(job, stages[number], tasks, past, device, precision):
+                yield Progress(trial.key, (number + share) / len(stages), rate)
+            past.save(job.checkpoint_path)
+        except Exception:
+            _within(job, number).unlink(missing_ok=True)  # a failure is final, what is killed goes on from it
+            raise
         _within(job, number).unlink(missing_ok=True)
     yield Finished(
         trial.key, _result(past, stream, devices.peak_memory(device), devices.environment(device, precision))
