@@ -33,7 +33,9 @@ def fixed(scores: dict[str, list[float]]) -> Any:
 def test_a_report_opens_with_the_advice_on_every_task() -> None:
     made = report(methods=["full", "bitfit"], tasks=["glue/mrpc", "glue/stsb"], seeds=5)
     assert [advice.task for advice in made.advice] == ["glue/mrpc", "glue/stsb"]
-    assert made.advice == advise_each(rows(*_study(methods=["full", "bitfit"], tasks=["glue/mrpc", "glue/stsb"], seeds=5)))
+    assert made.advice == advise_each(
+        rows(*_study(methods=["full", "bitfit"], tasks=["glue/mrpc", "glue/stsb"], seeds=5))
+    )
     assert made.plain == tuple(plain(advice) for advice in made.advice)
 
 
@@ -55,7 +57,10 @@ def test_the_margin_and_the_confidence_asked_for_are_those_of_all_advice() -> No
     scores = {"full": [86.0, 86.1, 86.2], "bitfit": [84.1, 84.2, 84.3]}
     made = make(fixed(scores), methods=["full", "bitfit"])
     strict, loose = (build(rows(made, "first"), made.spec, question=Question(margin, 0.9)) for margin in (1.0, 3.0))
-    assert [one.advice[0].recommendation.method for one in (strict, loose) if one.advice[0].recommendation] == ["full", "bitfit"]
+    assert [one.advice[0].recommendation.method for one in (strict, loose) if one.advice[0].recommendation] == [
+        "full",
+        "bitfit",
+    ]
     assert {one.advice[0].confidence for one in (strict, loose)} == {0.9}
 
 

@@ -62,13 +62,17 @@ def test_noise_is_undecided_by_name() -> None:
     assert said.why == "After 6 seeds none of them is shown to be within 1 point of the best."
 
 
-@pytest.mark.parametrize(("seeds", "words"), [(1, "1 seed: too few to recommend."), (2, "2 seeds: too few to recommend.")])
+@pytest.mark.parametrize(
+    ("seeds", "words"), [(1, "1 seed: too few to recommend."), (2, "2 seeds: too few to recommend.")]
+)
 def test_few_seeds_recommend_nothing(seeds: int, words: str) -> None:
     assert plain(advised({"full": 86.0, "bitfit": 85.9}, seeds=seeds)).act == words
 
 
 def test_without_a_common_seed_nothing_is_compared() -> None:
-    made = make(lambda t: "done" if (t.method == "full") == (t.seed < 3) else "pending", methods=["full", "bitfit"], seeds=6)
+    made = make(
+        lambda t: "done" if (t.method == "full") == (t.seed < 3) else "pending", methods=["full", "bitfit"], seeds=6
+    )
     assert plain(advise(rows(made, "first"))).act == "No seed in common to compare."
 
 

@@ -129,7 +129,11 @@ def test_time_to_a_good_score_is_the_middle_seed() -> None:
     [target] = targets(report(state, methods=["full", "bitfit", "head"], seeds=7))
     assert target.score == 85.0
     assert target.times == (("full", 30.0, (30.0, 30.0)), ("bitfit", 21.0, (12.0, 30.0)), ("head", None, None))
-    assert [reached(*times) for _, *times in target.times] == ["30 s (30 s to 30 s)", "21 s (12 s to 30 s)", "not reached by most seeds"]
+    assert [reached(*times) for _, *times in target.times] == [
+        "30 s (30 s to 30 s)",
+        "21 s (12 s to 30 s)",
+        "not reached by most seeds",
+    ]
     assert reached(24.0, (13.0, float("inf"))) == "24 s (13 s or more)"
 
 

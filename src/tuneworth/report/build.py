@@ -31,7 +31,9 @@ def build(
     question = question or Question()
     reference = _reference(spec)
     groups = group_trials(table, reference)
-    advice = advise_each(table, margin=question.margin, confidence=question.confidence, answers=answers) if table else ()
+    advice = (
+        advise_each(table, margin=question.margin, confidence=question.confidence, answers=answers) if table else ()
+    )
     done = [row for row in table if finished(row)]
     progress = Progress(len(table), len(done), sum(row["state"] == "failed" for row in table))
     environment = _environment(done)
@@ -92,9 +94,7 @@ def _label(noun: str, values: Sequence[Any]) -> str:
     return noun if len(values) == 1 else f"{noun}s"
 
 
-def _key_numbers(
-    progress: Progress, groups: Sequence[Group], done: Sequence[Row]
-) -> tuple[tuple[str, str, str], ...]:
+def _key_numbers(progress: Progress, groups: Sequence[Group], done: Sequence[Row]) -> tuple[tuple[str, str, str], ...]:
     rest = []
     if progress.failed:
         rest.append(f"{progress.failed:,} failed")

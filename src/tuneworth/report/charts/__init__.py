@@ -39,7 +39,9 @@ def charts(report: Report) -> dict[str, Chart]:
                   "steadier.", {"spread": draw.spread_by_fraction(report)}),
         ]  # fmt: skip
     else:
-        text = f"The large mark is the mean{dots}; the bar is the mean's {100 * report.question.confidence:g}% interval."
+        text = (
+            f"The large mark is the mean{dots}; the bar is the mean's {100 * report.question.confidence:g}% interval."
+        )
         made = [Chart("data", text, {"data": draw.by_method(report)})]
     if len({row["budget"] for row in report.trials}) > 1:
         text = f"From the shorter to the longer budget; evaluation and set-up are not in the time. {band}"
@@ -54,7 +56,9 @@ def charts(report: Report) -> dict[str, Chart]:
         "Up and to the left is better. Filled marks are on the front: no other method scores as much at no more cost. Hollow "
         "ones are beaten on both counts. Bars are intervals of the mean score."
     )
-    specs = {f"cost-{cost}": draw.by_cost(report, cost, name) for cost, name in COSTS.items() if _measured(report, cost)}
+    specs = {
+        f"cost-{cost}": draw.by_cost(report, cost, name) for cost, name in COSTS.items() if _measured(report, cost)
+    }
     if specs:
         made.append(Chart("cost", text, specs))
     return {chart.name: chart for chart in made}

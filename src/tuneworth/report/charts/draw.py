@@ -105,7 +105,13 @@ def by_cost(report: Report, cost: str, name: str) -> dict[str, Any]:
     )
     front = edge.mark_line(interpolate="step-after", strokeDash=[4, 4], strokeWidth=1.5, clip=True)
     front = front.encode(x=x, y=y, order=f"{cost}:Q", color=alt.value("gray"))
-    tips = ["method:N", *_mean_tips(), tip(cost, name.lower(), ".3~s"), tip(f"sure_{cost}", "on the front", ".0%"), "seeds:Q"]
+    tips = [
+        "method:N",
+        *_mean_tips(),
+        tip(cost, name.lower(), ".3~s"),
+        tip(f"sure_{cost}", "on the front", ".0%"),
+        "seeds:Q",
+    ]
     hollow = cells.mark_point(filled=False, size=110, strokeWidth=2, clip=True)
     hollow = hollow.encode(x=x, y=y, shape=shape(report), tooltip=tips)
     return finish(

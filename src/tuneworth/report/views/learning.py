@@ -60,7 +60,9 @@ def crossovers(report: Report) -> tuple[Crossovers, ...]:
     return tuple(found)
 
 
-def _against(method: str, curve: ScoreCurve, reference: str, full: ScoreCurve, confidence: float) -> tuple[list[str], int]:
+def _against(
+    method: str, curve: ScoreCurve, reference: str, full: ScoreCurve, confidence: float
+) -> tuple[list[str], int]:
     shared = sorted(curve.keys() & full.keys())
     curve, full = {f: curve[f] for f in shared}, {f: full[f] for f in shared}
     if len(shared) < 2:

@@ -8,7 +8,15 @@ from typing import Literal
 from tuneworth.advice.evidence import FEW, with_failures
 from tuneworth.cells import Cell, Group
 from tuneworth.report.value import Report
-from tuneworth.stats import Interval, collapse_rate, pitman_morgan, spread_interval, spread_ratio, standard_deviation, worst_of
+from tuneworth.stats import (
+    Interval,
+    collapse_rate,
+    pitman_morgan,
+    spread_interval,
+    spread_ratio,
+    standard_deviation,
+    worst_of,
+)
 
 __all__ = ["Stable", "stability"]
 

@@ -55,7 +55,9 @@ def summaries(report: Report) -> tuple[Summary, ...]:
     found = []
     for group in report.groups:
         cells = [cell for cell in group.cells if cell.scores]
-        fronts = {cost: _fronts(cost, cells, {c.method: rows[key_of(group, c.method)] for c in cells}) for cost in COSTS}
+        fronts = {
+            cost: _fronts(cost, cells, {c.method: rows[key_of(group, c.method)] for c in cells}) for cost in COSTS
+        }
         for cell in cells:
             scores = list(cell.scores.values())
             own = {cost: by_method[cell.method] for cost, by_method in fronts.items() if by_method}
