@@ -238,6 +238,8 @@ def measure(options: argparse.Namespace) -> list[Row]:
     rows = []
     with Progress(console=Console(stderr=True), transient=True) as progress:
         for name, (section, full, quick) in SECTIONS.items():
+            if options.only not in (None, name):
+                continue
             worlds = max(1, round((quick if options.quick else full) * options.scale))
             tally = Tally()
             for _ in progress.track(section(np.random.default_rng(options.seed), worlds, tally), description=name):
@@ -258,6 +260,7 @@ def show(rows: list[Row]) -> None:
 def parse(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="coverage and errors in simulated worlds")
     parser.add_argument("--quick", action="store_true", help="fewer worlds: some 10 seconds")
+    parser.add_argument("--only", choices=SECTIONS, help="one section")
     parser.add_argument("--scale", type=float, default=1.0, help="multiplies the number of worlds")
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args(argv)

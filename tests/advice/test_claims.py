@@ -108,6 +108,14 @@ def test_what_too_few_seeds_or_nothing_learnt_can_say() -> None:
     assert "none of its cells has a trial yet" in absent.sentence
 
 
+def test_a_score_that_never_moves_is_no_unit_of_spread_and_not_above_an_equal_baseline() -> None:
+    """The mean of ten 81.2 is a little more than that, and their spread more than 0, by floating point."""
+    still = dict.fromkeys(range(10), 81.2)
+    moving = {seed: 90.0 + seed % 3 for seed in range(10)}
+    [cell] = judge(table({"full": still, "bitfit": moving}, baseline_score=81.2), test="spread-no-larger").cells
+    assert (cell.value, cell.ruling, cell.note) == (None, "undecided", "not both above the baseline")
+
+
 def test_wrong_rulings_are_rare() -> None:
     """At the border of the margin neither the claim nor its opposite is true: each is found in at most 5% of worlds."""
     found = []

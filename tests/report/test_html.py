@@ -123,7 +123,7 @@ def test_marks_are_trials(opened: Any, report: Report) -> None:
 
 def test_choosing_a_budget_redraws_the_charts(opened: Any) -> None:
     page = opened()
-    place = ".chart[data-chart=learning][data-panel='0'] svg"
+    place = ".chart[data-chart=progress][data-panel='0'] svg"
     before = page.locator(place).inner_html()
     page.select_option("select[name=budget]", "2epochs")
     page.wait_for_function(f'before => document.querySelector("{place}").innerHTML !== before', arg=before)
@@ -133,7 +133,7 @@ def test_a_saved_chart_is_svg_on_its_own(opened: Any) -> None:
     page = opened()
     with page.expect_download() as download:
         page.locator("a.save").first.click()
-    assert download.value.suggested_filename == "first-fraction-glue-mrpc.svg"
+    assert download.value.suggested_filename == "first-data-glue-mrpc.svg"
     svg = Path(download.value.path()).read_text(encoding="utf-8")
     assert svg.startswith("<svg")
     assert 'xmlns="http://www.w3.org/2000/svg"' in svg

@@ -78,6 +78,7 @@ def render_html(report: Report) -> str:
             across=across(report),
             meanings=MEANING,
             several_models=len({group.model for group in report.groups}) > 1,
+            several_fractions=len({row["fraction"] for row in report.trials}) > 1,
             colour=dict(zip(report.methods, colours(report.methods), strict=True)),
             style=_asset("page.css").replace("LIGHT_PAGE", LIGHT_PAGE).replace("DARK_PAGE", DARK_PAGE),
             script=_asset("page.js"),

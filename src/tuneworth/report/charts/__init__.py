@@ -31,20 +31,21 @@ def charts(report: Report) -> dict[str, Chart]:
     if not report.trials:
         return {}
     dots = "" if report.large else ", each dot a seed"
-    band = f"Lines are means over seeds{dots}; a band is the {100 * report.question.confidence:g}% interval of the mean, point by point."
+    sure = f"{100 * report.question.confidence:g}%"
+    band = f"Lines are means over seeds{dots}; a band is the {sure} interval of the mean, point by point."
     if len({row["fraction"] for row in report.trials}) > 1:
-        made = [
-            Chart("data", band, {"data": draw.by_fraction(report)}),
-            Chart("spread", "How far apart the seeds of a method score: their standard deviation, with its interval. Lower is "
-                  "steadier.", {"spread": draw.spread_by_fraction(report)}),
-        ]  # fmt: skip
+        made = [Chart("data", band, {"data": draw.by_fraction(report)})]
+        if any(cell.deviation is not None for group in report.groups for cell in group.cells):
+            text = "How far apart the seeds of a method score: their standard deviation, with its interval. Lower is steadier."
+            made.append(Chart("spread", text, {"spread": draw.spread_by_fraction(report)}))
     else:
-        text = (
-            f"The large mark is the mean{dots}; the bar is the mean's {100 * report.question.confidence:g}% interval."
-        )
+        text = f"The large mark is the mean{dots}; the bar is the mean's {sure} interval."
         made = [Chart("data", text, {"data": draw.by_method(report)})]
     if len({row["budget"] for row in report.trials}) > 1:
-        text = f"From the shorter to the longer budget; evaluation and set-up are not in the time. {band}"
+        text = (
+            "From the shorter to the longer budget; evaluation and set-up are not in the time. A band is the mean's "
+            f"{sure} interval."
+        )
         made.append(Chart("budgets", text, {"budgets": draw.by_budget(report)}))
     if any(len(row["curve"] or ()) > 1 for row in report.trials):
         text = (

@@ -57,11 +57,11 @@ def chart_data(report: Report, cells: Sequence[Summary]) -> dict[str, Table]:
 
 
 def log_fractions(report: Report) -> bool:
-    fractions = [row["fraction"] for row in report.trials]
+    fractions: list[float] = [row["fraction"] for row in report.trials]
     return max(fractions) > 20 * min(fractions)
 
 
-def _beside(trials: Iterable[Row], report: Report) -> Iterable[tuple[Row, float]]:
+def _beside(trials: Iterable[Row], report: Report) -> Iterable[tuple[Row, float | None]]:
     """Each trial with its place on the axis of fractions: methods stand side by side, so that dots do not hide dots."""
     fractions = [row["fraction"] for row in report.trials]
     order, count = {method: i for i, method in enumerate(report.methods)}, len(report.methods)

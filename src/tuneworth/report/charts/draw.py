@@ -55,7 +55,7 @@ def spread_by_fraction(report: Report) -> dict[str, Any]:
     y = alt.Y("spread:Q", title="Spread over seeds, in points", scale=scale)
     tips = [tip("spread", "standard deviation", ".2f"), tip("spread_low", "from", ".2f"), tip("spread_high", "to", ".2f"),
             tip("fraction", "training data", "~%")]  # fmt: skip
-    layers = [band(cells, x, y, ("spread_low", "spread_high")), line(cells, x, y, "fraction:Q")]
+    layers = [band(cells, x, y), line(cells, x, y, "fraction:Q")]
     return finish(report, [*layers, points(cells, report, x, y, tips)], "budget")
 
 

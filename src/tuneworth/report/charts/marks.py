@@ -32,23 +32,25 @@ def score(field: str = "mean", title: str = "Test score", ends: tuple[str, str] 
     return alt.Y(f"{field}:Q", title=title, scale=scale)
 
 
-def band(chart: alt.Chart, x: alt.X, y: alt.Y, fields: tuple[str, str] = ("low", "high")) -> alt.Chart:
-    import altair as alt
-
-    low = y.copy()
-    low.shorthand = f"{fields[0]}:Q"
-    there = chart.transform_filter(f"isValid(datum.{fields[0]})")
-    marks = there.mark_area(clip=True, line=False)
-    return marks.encode(x=x, y=low, y2=alt.Y2(f"{fields[1]}:Q"), opacity=_faded(0.13, 0.02))
+def band(chart: alt.Chart, x: alt.X, y: alt.Y) -> alt.Chart:
+    return _between(chart, y).mark_area(clip=True, line=False).encode(x=x, y2="high_end:Q", opacity=_faded(0.13, 0.02))
 
 
-def bars(chart: alt.Chart, x: Any, y: alt.Y) -> alt.Chart:
-    import altair as alt
+def bars(chart: alt.Chart, x: alt.X, y: alt.Y) -> alt.Chart:
+    return _between(chart, y).mark_rule(strokeWidth=1.5, clip=True).encode(x=x, y2="high_end:Q", opacity=_faded(0.75))
 
-    low = y.copy()
-    low.shorthand = "low:Q"
-    there = chart.transform_filter("isValid(datum.low)")
-    return there.mark_rule(strokeWidth=1.5, clip=True).encode(x=x, y=low, y2=alt.Y2("high:Q"), opacity=_faded(0.75))
+
+def _between(chart: alt.Chart, y: alt.Y) -> alt.Chart:
+    """From the interval's low to its high end; where there is none (one seed), both are the value itself."""
+    field = y.shorthand.removesuffix(":Q")
+    low, high = ("low", "high") if field == "mean" else (f"{field}_low", f"{field}_high")
+    ends = {
+        f"{end}_end": f"isValid(datum.{name}) ? datum.{name} : datum.{field}"
+        for end, name in (("low", low), ("high", high))
+    }
+    lower = y.copy()
+    lower.shorthand = "low_end:Q"
+    return chart.transform_calculate(**ends).encode(y=lower)
 
 
 def line(chart: alt.Chart, x: alt.X, y: alt.Y, order: str) -> alt.Chart:

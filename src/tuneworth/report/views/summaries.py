@@ -37,7 +37,7 @@ class Front:
 
 @dataclass(frozen=True)
 class Summary:
-    """A cell with results. `interval`: of its mean score; `fronts`: by cost, where every method's was measured."""
+    """A cell with results. `interval`: of its mean score; `fronts`: by cost, where it was measured."""
 
     group: Group
     cell: Cell
@@ -60,7 +60,7 @@ def summaries(report: Report) -> tuple[Summary, ...]:
         }
         for cell in cells:
             scores = list(cell.scores.values())
-            own = {cost: by_method[cell.method] for cost, by_method in fronts.items() if by_method}
+            own = {cost: by_method[cell.method] for cost, by_method in fronts.items() if cell.method in by_method}
             found.append(
                 Summary(group, cell, mean_interval(scores, confidence), spread_interval(scores, confidence), own)
             )
@@ -68,15 +68,17 @@ def summaries(report: Report) -> tuple[Summary, ...]:
 
 
 def _fronts(cost: str, cells: Sequence[Cell], rows: Mapping[str, Sequence[Row]]) -> dict[str, Front]:
-    """By method; empty where one method's cost was not measured, or where there is nothing to choose between."""
-    means = {cell.method: getattr(cell, cost) for cell in cells}
-    if len(cells) < 2 or None in means.values():
+    """By method, of those whose cost was measured."""
+    cells = [cell for cell in cells if getattr(cell, cost) is not None]
+    if not cells:
         return {}
-    on = front({cell.method: cell.mean or 0.0 for cell in cells}, means)
-    costs = {method: {row["seed"]: row[cost] for row in own if row[cost] is not None} for method, own in rows.items()}
+    on = front({cell.method: cell.mean or 0.0 for cell in cells}, {cell.method: getattr(cell, cost) for cell in cells})
+    costs = {
+        cell.method: {row["seed"]: row[cost] for row in rows[cell.method] if row[cost] is not None} for cell in cells
+    }
     shared = set.intersection(*(set(cell.scores) & set(costs[cell.method]) for cell in cells))
     sure: dict[str, float] = {}
     if len(shared) >= FEW:
         scores = {cell.method: cell.scores for cell in cells}
         sure = front_probability(scores, costs, np.random.default_rng(0), RESAMPLES)
-    return {method: Front(method in on, sure.get(method)) for method in means}
+    return {cell.method: Front(cell.method in on, sure.get(cell.method)) for cell in cells}
