@@ -31,18 +31,20 @@ STORED_FIELDS = ("panel", "method", "mode", "tasks", "megabytes")
 def stream_charts(report: StreamReport) -> tuple[Chart, ...]:
     """None where no trial has finished."""
     methods = report.base.methods
+    last = max([len(panel.baseline) for panel in report.data] + [len(panel.tasks) for panel in report.tasks], default=0)
     if report.data:
         return (
             Chart("so-far", "Prequential score so far", "Each example is predicted before it is trained on; the score is "
                   "over all predictions so far. Bands: 95% intervals of the mean over seeds. Dashed: the baseline.",
-                  _curves(methods, "score_so_far", "low_so_far", "high_so_far", baseline=True)),
+                  _curves(methods, last, "score_so_far", "low_so_far", "high_so_far", baseline=True)),
             Chart("by-chunk", "Score of each chunk", "The predictions of one chunk alone, made before training on it. Bands as "
-                  "above; a chunk is small, so the curve is rough.", _curves(methods, "score", "low_score", "high_score")),
+                  "above; a chunk is small, so the curve is rough.", _curves(methods, last, "score", "low_score", "high_score")),
         )  # fmt: skip
     if report.tasks:
         return (
-            Chart("storage", "Storage against the number of tasks", "Trained parameters that must be kept to serve all tasks "
-                  "so far. The vertical axis is logarithmic.", _storage(methods, [c.mode for p in report.tasks for c in p.cells])),
+            Chart("storage", "Storage against the number of tasks", "Trained parameters that must be kept to serve all "
+                  "tasks so far. The vertical axis is logarithmic.",
+                  _storage(methods, last, [cell.mode for panel in report.tasks for cell in panel.cells])),
         )  # fmt: skip
     return ()
 
@@ -86,11 +88,13 @@ def _range(panel: DataPanel) -> dict[str, float]:
     return {"low": low - margin, "high": high + margin}
 
 
-def _curves(methods: Sequence[str], score: str, low: str, high: str, baseline: bool = False) -> dict[str, Any]:
+def _curves(
+    methods: Sequence[str], last: int, score: str, low: str, high: str, baseline: bool = False
+) -> dict[str, Any]:
     import altair as alt
 
     base = alt.Chart(alt.NamedData(name="curves")).encode(
-        color=_colour(methods), x=alt.X("chunk:Q", title="Chunk", axis=alt.Axis(grid=False, tickMinStep=1, format="d"))
+        color=_colour(methods), x=alt.X("chunk:Q", title="Chunk", axis=_whole(last))
     )
     scale = alt.Scale(domainMin=alt.ExprRef("low"), domainMax=alt.ExprRef("high"), zero=False)
     tips = ["method:N", "chunk:Q", *(alt.Tooltip(f"{name}:Q", format=".1f") for name in (score, low, high))]
@@ -106,25 +110,36 @@ def _curves(methods: Sequence[str], score: str, low: str, high: str, baseline: b
     return _finish([band, *([rule] if baseline else []), line], "low", "high")
 
 
-def _storage(methods: Sequence[str], modes: Iterable[str]) -> dict[str, Any]:
+def _storage(methods: Sequence[str], last: int, modes: Iterable[str]) -> dict[str, Any]:
     import altair as alt
 
     dash = alt.StrokeDash("mode:N", sort=list(dict.fromkeys(modes)), legend=alt.Legend(title=None, orient="bottom"))
     line = (
         alt.Chart(alt.NamedData(name="curves")).mark_line(strokeWidth=2, point=True)
         .encode(color=_colour(methods), strokeDash=dash, opacity=_faded(1),
-                x=alt.X("tasks:Q", title="Tasks", axis=alt.Axis(grid=False, tickMinStep=1, format="d")),
+                x=alt.X("tasks:Q", title="Tasks", axis=_whole(last)),
                 y=alt.Y("megabytes:Q", title="Megabytes", scale=alt.Scale(type="log"), axis=alt.Axis(tickCount=5, format="~r")),
                 tooltip=["method:N", "mode:N", "tasks:Q", alt.Tooltip("megabytes:Q", format=".3~r")])
     )  # fmt: skip
     return _finish([line])
 
 
+def _whole(last: int) -> alt.Axis:
+    """Whole numbers from 1 on, no more than some ten of them."""
+    import altair as alt
+
+    return alt.Axis(grid=False, values=list(range(1, last + 1, -(-last // 10))), format="d")
+
+
 def _colour(methods: Sequence[str]) -> alt.Color:
     import altair as alt
 
     scale = alt.Scale(domain=list(methods), range=colours(methods))
-    return alt.Color("method:N", scale=scale, legend=alt.Legend(title=None, orient="bottom", columns=4, symbolLimit=0))
+    return alt.Color(
+        "method:N",
+        scale=scale,
+        legend=alt.Legend(title=None, orient="bottom", columns=4, symbolLimit=0, symbolOpacity=1),
+    )
 
 
 def _faded(opacity: float) -> Any:

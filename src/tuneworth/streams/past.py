@@ -17,6 +17,9 @@ from tuneworth.train.clock import Clock
 
 __all__ = ["Past", "Spent"]
 
+NOTHING = "nothing"
+"""What the file holds where no tensor is carried on: tasks tuned separately leave numbers alone behind."""
+
 
 @dataclass
 class Spent:
@@ -64,7 +67,8 @@ class Past:
         past.heads = [{} for _ in range(kept["heads"])]
         for name, tensor in tensors.items():
             part, _, rest = name.partition("/")
-            (past.body if part == "body" else past.heads[int(part)])[rest] = tensor
+            if name != NOTHING:
+                (past.body if part == "body" else past.heads[int(part)])[rest] = tensor
         return past
 
     def save(self, path: Path) -> None:
@@ -79,5 +83,5 @@ class Past:
         }
         path.parent.mkdir(parents=True, exist_ok=True)
         scratch = path.with_suffix(f".{os.getpid()}")
-        save_file(tensors or {"none": torch.zeros(0)}, scratch, {"tuneworth": json.dumps(kept)})
+        save_file(tensors or {NOTHING: torch.zeros(0)}, scratch, {"tuneworth": json.dumps(kept)})
         os.replace(scratch, path)
