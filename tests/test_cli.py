@@ -26,8 +26,8 @@ from tuneworth.cli import app
 from tuneworth.results import KEYS
 
 COMMANDS = (
-    "run", "stream", "compare", "status", "results", "report", "advise", "claims", "preset", "methods", "tasks", "models", "predict",
-    "merge", "export", "push", "serve", "doctor", "demo",
+    "run", "stream", "compare", "status", "results", "report", "advise", "claims", "preset", "methods", "tasks", "models",
+    "predict", "merge", "export", "push", "serve", "doctor", "demo",
 )  # fmt: skip
 PROMISED = [
     "study",

@@ -52,7 +52,8 @@ class Progress:
 class Finished:
     key: str
     result: TrialResult
-    predictions: Predictions
+    predictions: Predictions | None = None
+    """On the test split; None for a stream, which has many."""
 
 
 @dataclass(frozen=True)

@@ -67,8 +67,8 @@ def test_the_page_is_whole_escaped_and_needs_no_network(stream: dict[str, object
     assert len(page["panels"]) == (2 if stream is DATA else 1)
     for chart in page["charts"].values():
         assert chart["params"]
-    fields = page["curves"]["fields"]
-    assert all(len(row) == len(fields) for row in page["curves"]["values"])
+    fields = page["tables"]["curves"]["fields"]
+    assert all(len(row) == len(fields) for row in page["tables"]["curves"]["values"])
 
 
 @pytest.mark.parametrize("stream", [DATA, TASKS])

@@ -56,7 +56,7 @@ def render_html(report: Report) -> str:
     cells = summaries(report)
     shown = panels(report, cells)
     specs = {name: spec for chart in drawn.values() for name, spec in chart.specs.items()}
-    page = {"charts": specs, "panels": shown, **chart_data(report, cells)}
+    page = {"charts": specs, "panels": shown, "tables": chart_data(report, cells)}
     return (
         _templates()
         .get_template("page.html.j2")

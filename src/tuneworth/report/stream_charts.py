@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tuneworth.report.charts import Chart
 from tuneworth.report.palette import colours
 from tuneworth.report.streams import DataPanel, StreamReport
 
@@ -28,21 +28,29 @@ CURVE_FIELDS = (
 STORED_FIELDS = ("panel", "method", "mode", "tasks", "megabytes")
 
 
-def stream_charts(report: StreamReport) -> tuple[Chart, ...]:
+@dataclass(frozen=True)
+class StreamChart:
+    name: str
+    title: str
+    explanation: str
+    spec: dict[str, Any]
+
+
+def stream_charts(report: StreamReport) -> tuple[StreamChart, ...]:
     """None where no trial has finished."""
     methods = report.base.methods
     last = max([len(panel.baseline) for panel in report.data] + [len(panel.tasks) for panel in report.tasks], default=0)
     if report.data:
         return (
-            Chart("so-far", "Prequential score so far", "Each example is predicted before it is trained on; the score is "
+            StreamChart("so-far", "Prequential score so far", "Each example is predicted before it is trained on; the score is "
                   "over all predictions so far. Bands: 95% intervals of the mean over seeds. Dashed: the baseline.",
                   _curves(methods, last, "score_so_far", "low_so_far", "high_so_far", baseline=True)),
-            Chart("by-chunk", "Score of each chunk", "The predictions of one chunk alone, made before training on it. Bands as "
-                  "above; a chunk is small, so the curve is rough.", _curves(methods, last, "score", "low_score", "high_score")),
+            StreamChart("by-chunk", "Score of each chunk", "The predictions of one chunk alone, made before training on it. Bands "
+                  "as above; a chunk is small, so the curve is rough.", _curves(methods, last, "score", "low_score", "high_score")),
         )  # fmt: skip
     if report.tasks:
         return (
-            Chart("storage", "Storage against the number of tasks", "Trained parameters that must be kept to serve all "
+            StreamChart("storage", "Storage against the number of tasks", "Trained parameters that must be kept to serve all "
                   "tasks so far. The vertical axis is logarithmic.",
                   _storage(methods, last, [cell.mode for panel in report.tasks for cell in panel.cells])),
         )  # fmt: skip
@@ -65,9 +73,11 @@ def stream_page(report: StreamReport) -> dict[str, Any]:
     panels += [{"title": p.title, "subtitle": "one point a stage"} for p in report.tasks]
     return {
         "charts": {chart.name: chart.spec for chart in stream_charts(report)}, "panels": panels,
-        "trials": {"fields": ("panel", "chunk", "baseline"), "values": baselines},
-        "curves": {"fields": CURVE_FIELDS, "values": points} if report.data
-        else {"fields": STORED_FIELDS, "values": stored},
+        "tables": {
+            "baselines": {"fields": ("panel", "chunk", "baseline"), "values": baselines},
+            "curves": {"fields": CURVE_FIELDS, "values": points} if report.data
+            else {"fields": STORED_FIELDS, "values": stored},
+        },
     }  # fmt: skip
 
 
@@ -104,7 +114,7 @@ def _curves(
     line = base.mark_line(clip=True, strokeWidth=2, point=True).encode(
         y=alt.Y(f"{score}:Q", title="Score", scale=scale), opacity=_faded(1), tooltip=tips
     )
-    rule = alt.Chart(alt.NamedData(name="trials")).mark_line(strokeDash=[5, 4], clip=True, color="#808080").encode(
+    rule = alt.Chart(alt.NamedData(name="baselines")).mark_line(strokeDash=[5, 4], clip=True, color="#808080").encode(
         x="chunk:Q", y=alt.Y("baseline:Q", scale=scale)
     )  # fmt: skip
     return _finish([band, *([rule] if baseline else []), line], "low", "high")

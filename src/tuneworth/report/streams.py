@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from tuneworth.report import words
+from tuneworth import words
 from tuneworth.report.build import build
 from tuneworth.report.value import Report
 from tuneworth.results import Row
