@@ -146,9 +146,9 @@ def _plain(options: argparse.Namespace, method: str, source: str) -> tuple[Any, 
     """(model, tokenizer, rows) as a user of transformers has them: the examples are those that the trial trains on."""
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
+    from tuneworth.tasks.planned import load_task
     from tuneworth.tasks.splits import take
     from tuneworth.train.targets import Targets
-    from tuneworth.trial import load_task
 
     task, data = load_task(options.task, None, options.data_dir)
     kept = take(data.train.labels, task.kind, options.fraction, SEED).train

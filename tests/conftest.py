@@ -59,5 +59,18 @@ def make_study(tiny_model: Path, reviews: Path, tmp_path: Path) -> Callable[...,
     return make
 
 
+@pytest.fixture
+def two_tasks(reviews: Path, tmp_path: Path) -> dict[str, Any]:
+    """The reviews, and the length of their texts as a regression: the part of a study that declares them."""
+    rows = [line.rsplit(",", 1) for line in reviews.read_text().splitlines()[1:]]
+    lengths = tmp_path / "lengths.csv"
+    lengths.write_text("text,size\n" + "".join(f"{text},{len(text) / 7:.3f}\n" for text, _ in rows))
+    return {
+        "tasks": ["reviews", "lengths"],
+        "task": {"reviews": {"train": reviews, "text": "text", "label": "label"},
+                 "lengths": {"train": lengths, "text": "text", "label": "size"}},
+    }  # fmt: skip
+
+
 def silent(_: object) -> None:
     """A watch that shows nothing."""

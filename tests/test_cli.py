@@ -26,8 +26,8 @@ from tuneworth.cli import app
 from tuneworth.results import KEYS
 
 COMMANDS = (
-    "run", "compare", "status", "results", "report", "advise", "claims", "preset", "methods", "tasks", "models", "predict",
-    "merge", "export", "push", "serve", "doctor", "demo",
+    "run", "stream", "compare", "status", "results", "report", "advise", "claims", "preset", "methods", "tasks", "models",
+    "predict", "merge", "export", "push", "serve", "doctor", "demo",
 )  # fmt: skip
 PROMISED = [
     "study",
@@ -118,6 +118,7 @@ def test_results_as_json_hold_what_is_promised(ran: Ran) -> None:
     rows = results("reviews", ran.store)
     assert [(row["seed"], row["method"]) for row in rows] == [(0, "head"), (0, "bitfit"), (1, "head"), (1, "bitfit")]
     extras = ["validation_score", "train_flops", "micro_batch", "notes", "options", "selected"]
+    extras += ["stream", "chunks", "stages"]
     for row in rows:
         assert list(row) == [*PROMISED, *extras]
         assert (row["study"], row["task"], row["state"], row["metric"]) == ("reviews", "reviews", "done", "accuracy")

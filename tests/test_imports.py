@@ -24,7 +24,9 @@ LAYERS = [
     {"methods", "results", "store", "tasks"},
     {"answers", "cells", "looks", "plan", "presets", "train"},
     {"advice"},
-    {"deltas", "prepare", "report"},
+    {"deltas", "report"},
+    {"streams"},
+    {"prepare"},
     {"predict", "serve", "trial"},
     {"executors"},
     {"display"},
@@ -37,6 +39,7 @@ NEVER = {
     "trial": {"store"},  # workers never touch the store
     "executors": {"store"},
     "train": {"methods", "models"},
+    "streams": {"store"},
     "report": {"store", "study"},  # made from plain rows
     "advice": {"store", "methods", "tasks", "models"},  # pure
     "plan": {"store", "tasks", "models"},  # pure

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tuneworth.errors import SpecError
-from tuneworth.spec import Budget, FileTask, Recipe, StudySpec, TrialSpec
+from tuneworth.spec import Budget, FileTask, Recipe, StreamTrial, StudySpec, TrialSpec
 
 BASE = {"name": "first", "tasks": ["glue/mrpc"]}
 
@@ -200,19 +200,29 @@ TRIAL: dict[str, Any] = {
     "model": "minilm", "model_fingerprint": "m" * 16, "method": "half", "kind": "bitfit",
     "options": {"subset": "all", "add_missing": False}, "recipe": Recipe(learning_rate=1e-3), "task": "glue/mrpc",
     "task_fingerprint": "t" * 16, "fraction": 0.3, "budget": Budget(amount=3, unit="epochs"), "seed": 7,
-    "max_length": 128, "evaluations": 5, "precision": "auto", "engine": 1,
+    "max_length": 128, "evaluations": 5, "precision": "auto", "engine": 1, "stream": None,
 }  # fmt: skip
+STREAM: dict[str, Any] = {"kind": "data", "tasks": ("glue/mrpc",), "length": 800, "chunk": 100}
 DECIDES: dict[str, Any] = {
     "model_fingerprint": "n" * 16, "kind": "full", "options": {"subset": "all", "add_missing": True},
     "recipe": Recipe(learning_rate=2e-3), "task_fingerprint": "u" * 16, "fraction": 0.30000001,
     "budget": Budget(amount=3, unit="steps"), "seed": 8, "max_length": 64, "evaluations": 4, "precision": "fp32",
-    "engine": 2,
+    "engine": 2, "stream": StreamTrial(**STREAM),
 }  # fmt: skip
 NAMES = {"model": "./minilm", "method": "bitfit", "task": "mine"}
 
 
 def test_every_field_of_a_trial_is_known_to_decide_its_numbers_or_not() -> None:
     assert set(DECIDES) | set(NAMES) == set(TrialSpec.model_fields) == set(TRIAL)
+
+
+@pytest.mark.parametrize(
+    "change", [{"length": None}, {"chunk": 50}, {"drift": "noise-burst"}, {"buffer": 9}, {"order": "file"}]
+)
+def test_what_a_stream_is_made_of_decides_and_its_tasks_names_do_not(change: dict[str, Any]) -> None:
+    key = TrialSpec(**{**TRIAL, "stream": StreamTrial(**STREAM)}).key
+    assert TrialSpec(**{**TRIAL, "stream": StreamTrial(**{**STREAM, **change})}).key != key
+    assert TrialSpec(**{**TRIAL, "stream": StreamTrial(**{**STREAM, "tasks": ("mine",)})}).key == key
 
 
 @pytest.mark.parametrize("field", DECIDES)

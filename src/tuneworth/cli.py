@@ -79,6 +79,25 @@ def run(
 
 
 @app.command()
+def stream(
+    study: Annotated[Path, typer.Argument(help="A study file with a [stream] table.", metavar="STREAM.toml")],
+    store: Store = None, data_dir: DataDir = None, workers: Workers = "auto", device: Device = "auto",
+    dry_run: DryRun = False, retry_failed: Retry = False, allow_pickle: Pickle = False, checkpoint_every: CheckpointEvery = 30.0,
+    time_limit: TimeLimit = None,
+) -> None:  # fmt: skip
+    """Measure methods on a stream: data that arrives in chunks, or tasks that arrive one after another."""
+    from tuneworth.study import Study
+
+    asked = Study.from_toml(study, store, data_dir)
+    if asked.spec.stream is None:
+        raise SpecError(f"{str(study)!r} has no [stream] table", "docs/streaming.md shows one; or: tuneworth run")
+    _run(
+        asked, dry_run, None, time_limit, workers=workers, device=device, retry_failed=retry_failed,
+        allow_pickle=allow_pickle, checkpoint_seconds=checkpoint_every,
+    )  # fmt: skip
+
+
+@app.command()
 def compare(
     train: Annotated[Path, typer.Option(help="Training data: CSV, TSV, JSONL or Parquet.")],
     text: Annotated[str, typer.Option(help="Column of the text.")],
@@ -161,9 +180,7 @@ def results(
 
     opened = Study.open(study, store)
     if format == "table":
-        from tuneworth.report import terminal
-
-        terminal.show(opened.summary(), out)
+        _show(opened)
     elif format == "json":
         from tuneworth.results import to_json
 
@@ -505,16 +522,26 @@ def _run(study: Study, dry: bool, question: Question | None, time_limit: str | N
 
 def _train(study: Study, **options: Any) -> int:
     """Run with a progress display, then show the table. Returns the exit code: 1 where trials failed."""
-    from tuneworth.report import terminal
-
     try:
         counts = study.run(**options)
     except KeyboardInterrupt:
         err.print("\ninterrupted; nothing that was finished is lost. To go on, run the same command again:")
         err.print("  " + _same_command(), markup=False, soft_wrap=True)
         raise typer.Exit(130) from None
-    terminal.show(study.summary(options.get("until_decided") or None), out)
+    _show(study, options.get("until_decided") or None)
     return 1 if counts.failed else 0
+
+
+def _show(study: Study, question: Question | None = None) -> None:
+    """What was measured, as tables and in words."""
+    if study.spec.stream is not None:
+        from tuneworth.report.stream_terminal import show_streams
+
+        show_streams(study.streams(), out)
+    else:
+        from tuneworth.report import terminal
+
+        terminal.show(study.summary(question), out)
 
 
 def _question(until_decided: bool, margin: float | None, confidence: float | None) -> Question | None:
@@ -551,7 +578,7 @@ def _show_plan(study: Study, allow_pickle: bool, question: Question | None) -> N
             f"seeds are added, up to {seeds}, where it is open which methods are within {question.margin:g} of the best"
         )
     timed = sum(trial.budget.amount for trial in missing if trial.budget.timed)
-    if timed:
+    if timed and study.spec.stream is None:
         _say(f"the budgets in seconds alone take {duration(timed)} of training")
     _say(f"\nnext: the same command without --dry-run trains the {len(missing)} that are missing")
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tuneworth.predictions import Predictions
@@ -26,6 +27,8 @@ class Job:
     checkpoint_seconds: float = 30.0
     keep_delta: bool = True
     allow_pickle: bool = False
+    stream_tasks: Mapping[str, FileTask] = field(default_factory=dict)
+    """For a stream: the declarations of its tasks that are in the user's files, by name."""
 
     @property
     def checkpoint_path(self) -> Path:
@@ -49,7 +52,8 @@ class Progress:
 class Finished:
     key: str
     result: TrialResult
-    predictions: Predictions
+    predictions: Predictions | None = None
+    """On the test split; None for a stream, which has many."""
 
 
 @dataclass(frozen=True)

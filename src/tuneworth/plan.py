@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from tuneworth.errors import SpecError, did_you_mean
 from tuneworth.methods import get_method, method_options
-from tuneworth.spec import MethodVariant, Recipe, StudySpec, TrialSpec
+from tuneworth.spec import MethodVariant, Recipe, StreamTrial, StudySpec, TrialSpec
 
 
 def expand(spec: StudySpec, models: Mapping[str, str], tasks: Mapping[str, str]) -> list[TrialSpec]:
@@ -24,18 +24,39 @@ def expand(spec: StudySpec, models: Mapping[str, str], tasks: Mapping[str, str])
     trials = [
         TrialSpec(
             model=model, model_fingerprint=models[model], method=name, kind=methods[name][0], options=methods[name][1],
-            recipe=recipe, task=task, task_fingerprint=tasks[task], fraction=fraction, budget=budget, seed=seed,
-            max_length=spec.max_length, evaluations=spec.evaluations, precision=spec.precision,
+            recipe=recipe, task=task, task_fingerprint=fingerprint, fraction=fraction, budget=budget, seed=seed,
+            max_length=spec.max_length, evaluations=spec.evaluations, precision=spec.precision, stream=stream,
         )
         for timed in (False, True)
         for seed in spec.seeds
         for budget in budgets
         if budget.timed == timed
-        for model, task, fraction, name in itertools.product(spec.models, spec.tasks, spec.fractions, spec.methods)
+        for model, (task, fingerprint, stream), fraction, name in itertools.product(
+            spec.models, _columns(spec, tasks), spec.fractions, spec.methods
+        )
         for recipe in methods[name][2]
     ]  # fmt: skip
     _refuse_twins(trials)
     return trials
+
+
+def _columns(spec: StudySpec, prints: Mapping[str, str]) -> list[tuple[str, str, StreamTrial | None]]:
+    """(label, fingerprint, stream) of whatever the methods are compared on: tasks, or streams of data or of tasks."""
+    asked = spec.stream
+    if asked is None:
+        return [(task, prints[task], None) for task in spec.tasks]
+    if asked.kind == "data":
+        return [
+            (task + (f", {drift}" if drift != "none" else "") + (f", buffer {buffer}" if buffer else ""), prints[task],
+             StreamTrial(kind="data", tasks=(task,), length=asked.length, chunk=asked.chunk, order=asked.order,
+                         drift=drift, buffer=buffer))
+            for task, drift, buffer in itertools.product(spec.tasks, asked.drift, asked.buffer)
+        ]  # fmt: skip
+    return [
+        (f"{' > '.join(spec.tasks)}, {mode}", "+".join(prints[task] for task in spec.tasks),
+         StreamTrial(kind="tasks", tasks=spec.tasks, length=asked.length, mode=mode, head=asked.head))
+        for mode in asked.mode
+    ]  # fmt: skip
 
 
 def check(spec: StudySpec) -> None:
@@ -49,7 +70,23 @@ def _tuning(name: str, spec: StudySpec) -> tuple[str, dict[str, Any], list[Recip
     variant = spec.method.get(name, MethodVariant(kind=name))
     method = get_method(variant.kind)
     options = method_options(method, dict(variant.options)).model_dump(mode="json")
-    return variant.kind, options, sweep(method.recipe, spec.recipe.get(name, {}), name)
+    recipes = sweep(method.recipe, spec.recipe.get(name, {}), name)
+    return variant.kind, options, recipes if spec.stream is None else [_stream_recipe(recipes, name, spec)]
+
+
+def _stream_recipe(recipes: list[Recipe], name: str, spec: StudySpec) -> Recipe:
+    """The one recipe of a method in a stream. A data stream's learning rate stays constant after its warm-up: who does
+    not know when the stream ends cannot fall to zero by then. Raises SpecError."""
+    if len(recipes) > 1:
+        raise SpecError(f"[recipe.{name}] lists {len(recipes)} recipes, and a stream sets nothing aside to choose one on",
+                        "give one value; sweep in an ordinary study first")  # fmt: skip
+    if spec.stream is None or spec.stream.kind == "tasks":
+        return recipes[0]
+    asked = spec.recipe.get(name, {}).get("schedule", "constant")
+    if asked != "constant":
+        raise SpecError(f"[recipe.{name}] schedule = {asked!r}: the end of a data stream is not known to the learner",
+                        "leave it out: the learning rate stays constant after its warm-up")  # fmt: skip
+    return recipes[0].model_copy(update={"schedule": "constant"})
 
 
 def sweep(default: Recipe, changes: Mapping[str, Any], name: str) -> list[Recipe]:

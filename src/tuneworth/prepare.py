@@ -10,6 +10,7 @@ from pathlib import Path
 from tuneworth import models, plan
 from tuneworth.errors import StoreError
 from tuneworth.spec import MethodVariant, StudySpec, TrialSpec
+from tuneworth.streams.check import check_stream, check_trials
 from tuneworth.tasks import fingerprint, get_task
 from tuneworth.tasks.splits import take
 
@@ -29,13 +30,16 @@ def prepare(spec: StudySpec, data_dir: Path | None, files: Path, allow_pickle: b
     tasks = {name: get_task(name, spec.task) for name in spec.tasks}
     plan.check(spec)  # the cheap mistakes first: methods, options, recipes
     refs = {name: models.resolve(name, allow_pickle) for name in spec.models}
-    prints = {}
-    for name, task in tasks.items():
-        data = task.load(data_dir)
-        prints[name] = fingerprint(task, data)
-        for seed in spec.seeds:
-            take(data.train.labels, task.kind, min(spec.fractions), seed)
+    loaded = {name: (task, task.load(data_dir)) for name, task in tasks.items()}
+    prints = {name: fingerprint(task, data) for name, (task, data) in loaded.items()}
     trials = plan.expand(spec, {name: ref.fingerprint for name, ref in refs.items()}, prints)
+    if spec.stream is not None:
+        check_stream(spec, loaded)
+        check_trials(trials)
+    else:
+        for task, data in loaded.values():
+            for seed in spec.seeds:
+                take(data.train.labels, task.kind, min(spec.fractions), seed)
     _check_places(spec, refs, allow_pickle)
     _need_space(files, [ref.source for ref in refs.values()])
     return Prepared(trials, {name: ref.source for name, ref in refs.items()}, candidates=trials)

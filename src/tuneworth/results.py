@@ -29,6 +29,7 @@ KEYS = (
     "metrics", "baseline_score", "curve", "train_seconds", "eval_seconds", "setup_seconds", "steps", "examples_seen",
     "trainable_parameters", "total_parameters", "peak_memory_bytes", "delta_bytes", "delta_path", "attempt", "error",
     "environment", "validation_score", "train_flops", "micro_batch", "notes", "options", "selected",
+    "stream", "chunks", "stages",
 )  # fmt: skip
 
 
@@ -84,7 +85,7 @@ def _row(record: TrialRecord) -> Row:
         "study": record.study, "key": trial.key, "model": trial.model, "method": trial.method, "task": trial.task,
         "fraction": trial.fraction, "budget": str(trial.budget), "seed": trial.seed,
         "recipe": trial.recipe.model_dump(), "state": record.state, "attempt": record.attempt, "error": record.error,
-        "options": _plain(trial.options), "selected": True,
+        "options": _plain(trial.options), "selected": True, "stream": _plain(trial.stream),
     }  # fmt: skip
     measured = {name: _plain(getattr(result, name)) if result else None for name in MEASURED}
     return {key: known[key] if key in known else measured[key] for key in KEYS}

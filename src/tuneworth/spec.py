@@ -26,6 +26,8 @@ Kind = Literal["classification", "regression"]
 State = Literal["pending", "running", "done", "failed"]
 Unit = Literal["epochs", "steps", "seconds", "flops"]
 ClaimTest = Literal["equivalent", "better", "no-worse", "spread-no-larger", "spread-larger", "inconsistent-gain"]
+Drift = Literal["none", "label-shift", "topic-order", "noise-burst"]
+Mode = Literal["separate", "sequential", "joint"]
 
 _SUFFIX: dict[str, tuple[Unit, float]] = {
     "epoch": ("epochs", 1), "epochs": ("epochs", 1), "step": ("steps", 1), "steps": ("steps", 1),
@@ -152,6 +154,75 @@ class Claim(Frozen):
         return value
 
 
+class DataStream(Frozen):
+    """`[stream]` with kind = "data": the examples of each task arrive in chunks; each is predicted, then trained on.
+
+    `length`: how many examples arrive in all (None: the whole training split). `drift` and `buffer` (examples kept for
+    replay; 0: none) may list several values, which are compared.
+    """
+
+    kind: Literal["data"]
+    chunk: Annotated[int, Field(ge=1)]
+    length: Annotated[int, Field(ge=1)] | None = None
+    order: Literal["seeded", "file"] = "seeded"
+    drift: tuple[Drift, ...] = ("none",)
+    buffer: tuple[Annotated[int, Field(ge=0)], ...] = (0,)
+
+    @field_validator("drift", "buffer", mode="before")
+    @classmethod
+    def _lists(cls, value: Any, info: Any) -> Any:
+        return _several(value, f"stream.{info.field_name}")
+
+    @model_validator(mode="after")
+    def _one_order(self) -> DataStream:
+        for drift in self.drift:
+            if self.order == "file" and drift in ("label-shift", "topic-order"):
+                raise SpecError(f"stream.drift = {drift!r} is an order of its own, stream.order = 'file' another",
+                                "leave out one of the two")  # fmt: skip
+        return self
+
+
+class TaskStream(Frozen):
+    """`[stream]` with kind = "tasks": the study's tasks arrive one after another, each with its budget.
+
+    `length`: training examples of each task (None: all). `head`: each task has its own, or all share one. Modes:
+    `separate` tunes the pre-trained model anew for each task, `sequential` tunes one model on and on, `joint` tunes one
+    on all tasks at once, which a stream does not allow: it is the bound.
+    """
+
+    kind: Literal["tasks"]
+    length: Annotated[int, Field(ge=1)] | None = None
+    mode: tuple[Mode, ...] = ("separate", "sequential", "joint")
+    head: Literal["own", "shared"] = "own"
+
+    @field_validator("mode", mode="before")
+    @classmethod
+    def _lists(cls, value: Any, info: Any) -> Any:
+        return _several(value, f"stream.{info.field_name}")
+
+
+STREAMS: dict[str, type[DataStream] | type[TaskStream]] = {"data": DataStream, "tasks": TaskStream}
+
+
+class StreamTrial(Frozen):
+    """The stream that one trial runs: one choice of each thing that `[stream]` may list."""
+
+    kind: Literal["data", "tasks"]
+    tasks: tuple[str, ...]
+    """Their names, in order; one for a data stream. Labels, so no part of the trial's key."""
+    length: int | None
+    chunk: int = 0
+    order: Literal["seeded", "file"] = "seeded"
+    drift: Drift = "none"
+    buffer: int = 0
+    mode: Mode | None = None
+    head: Literal["own", "shared"] = "own"
+
+
+def _several(value: Any, what: str) -> Any:
+    return _distinct(list(value), what) if isinstance(value, (list, tuple)) else [value]
+
+
 def _distinct(values: list[Any], what: str) -> list[Any]:
     if not values:
         raise SpecError(f"{what} is empty", f"name at least one in {what}")
@@ -181,6 +252,7 @@ class StudySpec(Frozen):
     evaluations: Annotated[int, Field(ge=1)] = 5
     precision: Precision = "auto"
     deltas: Literal["best", "all", "none"] = "best"
+    stream: Annotated[DataStream | TaskStream, Field(discriminator="kind")] | None = None
 
     @field_validator("name")
     @classmethod
@@ -236,6 +308,28 @@ class StudySpec(Frozen):
         if not isinstance(value, Mapping):
             return value
         return {name: _variant(name, table) for name, table in value.items()}
+
+    @field_validator("stream", mode="before")
+    @classmethod
+    def _stream_kind(cls, value: Any) -> Any:
+        if isinstance(value, Mapping) and value.get("kind") not in STREAMS:
+            said = f"is {value['kind']!r}" if "kind" in value else "is missing"
+            raise SpecError(f"stream.kind {said}", "kind = 'data' for examples in chunks, kind = 'tasks' for tasks")
+        return value
+
+    @model_validator(mode="after")
+    def _stream_fits(self) -> StudySpec:
+        if self.stream is None:
+            return self
+        if self.fractions != (1.0,):
+            raise SpecError(
+                "a stream has no fractions", "leave them out; [stream] length says how many examples arrive"
+            )
+        if self.stream.kind == "tasks" and len(self.tasks) < 2:
+            raise SpecError(
+                f"a stream of tasks with one task, {self.tasks[0]!r}", "name two tasks or more, in their order"
+            )
+        return self
 
     @model_validator(mode="after")
     def _tables_are_used(self) -> StudySpec:
@@ -338,13 +432,14 @@ def _variant(name: str, table: Any) -> Any:
 def _readable(error: ValidationError, source: str) -> SpecError:
     """The first of pydantic's complaints, in our form; a misspelt key before the right one that is then missing."""
     first = min(error.errors(), key=lambda complaint: complaint["type"] != "extra_forbidden")
-    where = ".".join(str(part) for part in first["loc"])
+    loc = first["loc"]
+    where = ".".join(str(part) for part in (loc[:1] + loc[2:] if loc[0] == "stream" else loc))
     if first["type"] == "extra_forbidden":
         parents: dict[str, type[BaseModel]] = {"task": FileTask, "claim": Claim}
-        parent = parents.get(str(first["loc"][0]), StudySpec)
-        return SpecError(
-            f"{source} has an unknown key {where!r}", did_you_mean(str(first["loc"][-1]), parent.model_fields)
-        )
+        parent = parents.get(str(loc[0]), StudySpec)
+        if loc[0] == "stream" and len(loc) > 1:
+            parent = STREAMS[str(loc[1])]
+        return SpecError(f"{source} has an unknown key {where!r}", did_you_mean(str(loc[-1]), parent.model_fields))
     if first["type"] == "missing":
         return SpecError(f"{source} lacks {where!r}", "add it; docs/first-study.md shows a whole study file")
     said = (
@@ -371,11 +466,13 @@ class TrialSpec(Frozen):
     evaluations: int
     precision: Precision
     engine: int = ENGINE
+    stream: StreamTrial | None = None
 
     @cached_property
     def key(self) -> str:
         """16 hex digits over what decides the numbers; names (of model, method, task) are labels and stay out."""
-        content = self.model_dump(mode="json", exclude={"model", "method", "task"})
+        stream: Any = {"tasks"} if self.stream else True  # what is no stream has the key it had before there were any
+        content = self.model_dump(mode="json", exclude={"model": True, "method": True, "task": True, "stream": stream})
         text = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -393,6 +490,43 @@ class CurvePoint(Frozen):
     examples: int
     loss: float
     score: float
+
+
+class Chunk(Frozen):
+    """One chunk of a data stream: tested, then trained on.
+
+    `score` is that of the chunk, predicted before any training on it; `cumulative` that of all predictions so far;
+    `baseline` the same of always answering the majority, or the mean, of the chunks before (the first one's own at first).
+    """
+
+    examples: int
+    score: float
+    cumulative: float
+    baseline: float
+    train_seconds: float
+    eval_seconds: float
+    steps: int
+
+
+class TaskScore(Frozen):
+    """A task's primary metric on its test split, and what one answer for all would get, in points."""
+
+    task: str
+    metric: str
+    score: float
+    baseline: float
+
+
+class Stage(Frozen):
+    """One stage of a task stream: the tasks tuned on in it, and how every task seen so far scores after it."""
+
+    learned: tuple[str, ...]
+    scores: tuple[TaskScore, ...]
+    train_seconds: float
+    eval_seconds: float
+    steps: int
+    stored_bytes: int
+    """Trained parameters that must be kept to serve every task seen so far, heads included."""
 
 
 class TrialResult(Frozen):
@@ -418,6 +552,10 @@ class TrialResult(Frozen):
     micro_batch: int
     notes: tuple[str, ...] = ()
     environment: Mapping[str, Any]
+    chunks: tuple[Chunk, ...] = ()
+    """Of a data stream; `score` is then the prequential one, over all chunks."""
+    stages: tuple[Stage, ...] = ()
+    """Of a task stream; `score` is then the mean over tasks after the last stage."""
 
 
 class TrialRecord(Frozen):

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from tuneworth.advice import Advice, Judged
     from tuneworth.report import Report
+    from tuneworth.report.streams import StreamReport
     from tuneworth.results import Cell
     from tuneworth.stats import Answers, Decision
 
@@ -205,9 +206,21 @@ class Study:
 
     def report(self, path: str | Path, question: Question | None = None) -> Path:
         """Write the report, one self-contained HTML file."""
+        if self.spec.stream is not None:
+            from tuneworth.report.stream_html import write_streams
+
+            return write_streams(self.streams(), Path(path))
         from tuneworth.report import write_html
 
         return write_html(self.summary(question), Path(path))
+
+    def streams(self) -> StreamReport:
+        """What is shown of a study with a stream."""
+        from tuneworth.report.streams import build_streams
+        from tuneworth.streams.advice import advise
+
+        rows = self.rows()
+        return build_streams(rows, self.spec, advise(rows))
 
 
 class _Run:
@@ -311,7 +324,7 @@ class _Run:
             trial=record.trial, model_source=self.prepared.model_sources[record.trial.model],
             task=spec.task.get(record.trial.task), data_dir=self.study.data_dir, files=self.study.files, study=self.name,
             device=self.device, checkpoint_seconds=self.checkpoint_seconds, keep_delta=spec.deltas != "none",
-            allow_pickle=self.allow_pickle,
+            allow_pickle=self.allow_pickle, stream_tasks=spec.task if spec.stream else {},
         )  # fmt: skip
 
     def _poll(self) -> Iterator[Event]:

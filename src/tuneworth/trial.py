@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +17,9 @@ from tuneworth.methods._tune import tune
 from tuneworth.models.load import load
 from tuneworth.predictions import Predictions
 from tuneworth.spec import FileTask, TrialResult
-from tuneworth.tasks import Task, TaskData, fingerprint, get_task
+from tuneworth.streams import run_stream
 from tuneworth.tasks.metrics import baseline, evaluate
+from tuneworth.tasks.planned import planned_task
 from tuneworth.tasks.splits import take
 from tuneworth.train import device as devices
 from tuneworth.train import flops, rng
@@ -45,7 +45,7 @@ def run_trial(job: Job) -> Iterator[Event]:
         yield Progress(job.trial.key, 0.0, 0.0)
         time.sleep(0.5)
     try:
-        yield from _run(job, device)
+        yield from (run_stream if job.trial.stream else _run)(job, device)
     except TrialError as error:
         yield Failed(job.trial.key, str(error))
     except Exception as error:  # whatever ends a trial is its result: kept, counted, shown
@@ -61,7 +61,7 @@ def _run(job: Job, device: torch.device) -> Iterator[Event]:
     trial = job.trial
     devices.reset_peak_memory(device)
     precision = devices.resolve_precision(trial.precision, device)
-    task, data = _planned_task(job)
+    task, data = planned_task(trial.task, job.task, job.data_dir, trial.task_fingerprint)
 
     # The share of the data that this trial may see, and the validation split cut from within it.
     split = take(data.train.labels, task.kind, trial.fraction, trial.seed)
@@ -130,23 +130,6 @@ def _run(job: Job, device: torch.device) -> Iterator[Event]:
         delta_bytes=size, delta_path=str(delta) if delta else None, micro_batch=state.micro_batch,
         notes=tuple(state.notes), environment=environment)  # fmt: skip
     yield Finished(trial.key, result, Predictions.compact(predictions, data.test.labels, trial.task_fingerprint))
-
-
-@lru_cache(maxsize=8)
-def load_task(name: str, declared: FileTask | None, data_dir: Path | None) -> tuple[Task, TaskData]:
-    """A task and its data, read once a process. Raises DataError, SpecError."""
-    task = get_task(name, {name: declared} if declared else {})
-    return task, task.load(data_dir)
-
-
-def _planned_task(job: Job) -> tuple[Task, TaskData]:
-    """The task as it was planned; files that changed since are read anew, and refused if they are still others."""
-    for _ in range(2):
-        task, data = load_task(job.trial.task, job.task, job.data_dir)
-        if fingerprint(task, data) == job.trial.task_fingerprint:
-            return task, data
-        load_task.cache_clear()
-    raise TrialError(f"the data of {job.trial.task!r} changed after the study was planned; run the study again")
 
 
 def _columns(declared: FileTask | None) -> tuple[str, ...]:

@@ -32,7 +32,7 @@ def tuned(make_study: Make, **changes: object) -> tuple[Study, Path]:
 def test_a_loaded_delta_scores_what_the_trial_scored(make_study: Make, method: str, precision: str) -> None:
     """The score in the store came from the model in memory; here it comes from the files, to the last digit."""
     study, path = tuned(make_study, methods=[method], precision=precision)
-    from tuneworth.trial import load_task
+    from tuneworth.tasks.planned import load_task
 
     task, data = load_task("reviews", study.spec.task["reviews"], None)
     answers = Predictor(path, device="cpu").predict(data.test.texts)

@@ -28,18 +28,22 @@ if TYPE_CHECKING:
     from jinja2 import Environment
     from markupsafe import Markup
 
-__all__ = ["render_html", "write_html"]
+__all__ = ["render_html", "write_html", "write_page"]
 
 
 def write_html(report: Report, path: str | Path) -> Path:
     """Write the report to `path`, whole or not at all. Raises SpecError where that cannot be."""
-    path = Path(path)
+    return write_page(render_html(report), Path(path))
+
+
+def write_page(text: str, path: Path) -> Path:
+    """Write a page to `path`, whole or not at all. Raises SpecError where that cannot be."""
     try:
         if path.is_dir():
             raise SpecError(f"{str(path)!r} is a directory", f"name a file, such as {path / 'report.html'}")
         if not path.parent.is_dir():
             raise SpecError(f"there is no directory {str(path.parent)!r}", "make it, or give another path")
-        _replace(path, render_html(report))
+        _replace(path, text)
     except OSError as error:
         reason = error.strerror or str(error)
         raise SpecError(f"cannot write {str(path)!r}: {reason}", "give a path that you may write to") from None
@@ -52,7 +56,7 @@ def render_html(report: Report) -> str:
     cells = summaries(report)
     shown = panels(report, cells)
     specs = {name: spec for chart in drawn.values() for name, spec in chart.specs.items()}
-    page = {"charts": specs, "panels": shown, **chart_data(report, cells)}
+    page = {"charts": specs, "panels": shown, "tables": chart_data(report, cells)}
     return (
         _templates()
         .get_template("page.html.j2")
@@ -108,6 +112,7 @@ def _templates() -> Environment:
         loader=FunctionLoader(_asset), autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
     )
     names = ("points", "change", "between", "spread", "share", "fraction", "seconds", "size", "count", "several")
+    environment.globals["zip"] = zip
     environment.filters |= {name: getattr(words, name) for name in names} | {"place": _place}
     return environment
 

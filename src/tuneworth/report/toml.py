@@ -25,6 +25,8 @@ def to_toml(spec: StudySpec) -> str:
     lines.append(f"budgets = {_value([str(budget) for budget in spec.budgets])}")
     lines.append(f"seeds = {_value(spec.seeds)}")
     lines += [f"{key} = {_value(getattr(spec, key))}" for key in _SINGLE]
+    if spec.stream is not None:
+        lines += _table("stream", None, spec.stream.model_dump(mode="json"))
     for name, recipe in spec.recipe.items():
         lines += _table("recipe", name, recipe)
     for name, variant in spec.method.items():
@@ -37,10 +39,10 @@ def to_toml(spec: StudySpec) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _table(kind: str, name: str, entries: Mapping[str, Any]) -> list[str]:
+def _table(kind: str, name: str | None, entries: Mapping[str, Any]) -> list[str]:
     # TOML has no null: an entry that is None is left out, which means the same in every table here.
     pairs = [f"{_key(key)} = {_value(value)}" for key, value in entries.items() if value is not None]
-    return ["", f"[{kind}.{_key(name)}]", *pairs]
+    return ["", f"[{kind}]" if name is None else f"[{kind}.{_key(name)}]", *pairs]
 
 
 def _key(key: str) -> str:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
@@ -62,6 +62,12 @@ def tokenize_cached(path: Path, tokenizer: PreTrainedTokenizerBase, examples: Ex
     save_file({k: v for k, v in vars(tokens).items() if v is not None}, scratch)
     os.replace(scratch, path)
     return tokens
+
+
+class Order(Protocol):
+    """Which examples a step trains on."""
+
+    def at(self, step: int) -> NDArray[np.int64]: ...
 
 
 class Batches:

@@ -30,6 +30,8 @@ class LoopState:
     micro_batch: int = 0
     eval_seconds: float = 0.0
     notes: list[str] = field(default_factory=list)
+    chunks: list[dict[str, Any]] = field(default_factory=list)
+    """Of a data stream: what was measured when each chunk was tested, so far."""
 
 
 @dataclass

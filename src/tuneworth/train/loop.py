@@ -15,7 +15,7 @@ from transformers import PreTrainedModel
 
 from tuneworth.errors import Diverged
 from tuneworth.spec import CurvePoint, Kind, Precision, Recipe
-from tuneworth.train.batches import Batches, Tokens, collate
+from tuneworth.train.batches import Order, Tokens, collate
 from tuneworth.train.checkpoint import Checkpointer, LoopState
 from tuneworth.train.clock import Clock
 from tuneworth.train.device import autocast, is_out_of_memory
@@ -36,11 +36,13 @@ class Training:
     """The primary metric on the validation split, in points."""
     recipe: Recipe
     clock: Clock
-    batches: Batches
+    batches: Order
     flops: FlopModel
     evaluations: int
     precision: Precision
     checkpointer: Checkpointer
+    loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] | None = None
+    """The mean loss of a batch from (logits, targets); None: the kind's own."""
 
 
 def train(run: Training) -> Iterator[LoopState]:
@@ -99,10 +101,18 @@ def _micro_step(run: Training, which: NDArray[np.int64], batch_size: int) -> flo
     targets = run.targets[torch.from_numpy(which)].to(run.model.device)
     with autocast(run.model.device, run.precision):
         logits = run.model(**inputs).logits.float()
-    loss = F.cross_entropy(logits, targets) if run.kind == "classification" else F.mse_loss(logits.squeeze(-1), targets)
-    loss = loss * (len(which) / batch_size)
+    loss = (run.loss or _LOSSES[run.kind])(logits, targets) * (len(which) / batch_size)
     torch.autograd.backward(loss)
     return float(loss.detach())
+
+
+def _squared_error(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    return F.mse_loss(logits.squeeze(-1), targets)
+
+
+_LOSSES: dict[Kind, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
+    "classification": F.cross_entropy, "regression": _squared_error,
+}  # fmt: skip
 
 
 def _check(loss: float, norm: float, run: Training, state: LoopState) -> None:

@@ -35,7 +35,7 @@
       if (param.name in chosen) param.value = chosen[param.name];
     }
     spec.title = { text: panel.title, subtitle: panel.subtitle };
-    const tables = Object.fromEntries(["trials", "cells", "progress", "curves"].map((name) => [name, records(page[name], number)]));
+    const tables = Object.fromEntries(Object.entries(page.tables).map(([name, table]) => [name, records(table, number)]));
     spec.datasets = { ...spec.datasets, ...tables };
     return spec;
   }
