@@ -125,7 +125,7 @@ def test_an_option(changes: list[str], words: list[str]) -> None:
         (["compare", "--train", "train.csv"], ["Missing option", "--text"]),
         (["compare", "--seeds", "few"], ["--seeds", "integer"]),
         (["results", "x", "--format", "yaml"], ["--format", "'json'"]),
-        (["run"], ["Missing argument", "STUDY.toml"]),
+        (["run"], ["no study file and no preset", "STUDY.toml"]),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )

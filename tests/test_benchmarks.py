@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
+import functools
+import importlib
 import importlib.util
 import json
-import sys
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 
 from families import make_model_dir
 
-FILE = Path(__file__).resolve().parents[1] / "benchmarks" / "peers.py"
+BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 
 
 @pytest.fixture(scope="module")
 def peers() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("peers", FILE)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["peers"] = module
-    spec.loader.exec_module(module)
-    return module
+    return load("peers")
+
+
+@pytest.fixture(scope="module")
+def evidence() -> ModuleType:
+    return load("evidence")
+
+
+def load(name: str) -> ModuleType:
+    """As `python benchmarks/NAME.py` finds it, its neighbours included."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(BENCHMARKS)
+        return importlib.import_module(name)
 
 
 def test_quick_means_less_data_and_fewer_runs_unless_these_are_named(peers: ModuleType) -> None:
@@ -92,3 +100,53 @@ def test_two_steps_beside_the_trainer(
     assert min(ours["peak_memory_mb"], theirs["peak_memory_mb"]) > 100, "torch alone takes more"
     assert found["machine"]["accelerate"]
     assert found["command"].startswith("python benchmarks/peers.py --model")
+
+
+def test_in_worlds_whose_truth_is_known_the_answers_are_right(
+    evidence: ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = evidence.main(["--quick"])
+    missed = [row for row in rows if row.met is False and row.world != "collapsing, all trials"]  # see docs/evidence.md
+    assert not missed, missed
+    assert {row.question for row in rows if row.target} >= {
+        "95% interval, these examples", "95% interval, new data", "wrong 'better', these examples",
+        "wrong 'better', looks", "wrong 'equivalent', new data", "wrong 'inside', hardest", "wrong 'outside', hardest",
+        "trials used, of 20 seeds a method",
+    }  # fmt: skip
+    last = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert last["command"] == "python benchmarks/evidence.py --quick"
+    assert [row["percent"] for row in last["rows"]] == [row.percent for row in rows]
+
+
+def test_a_procedure_that_errs_is_found_out(evidence: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Intervals at half their confidence, and looks that spend everything each: the table must say so."""
+    monkeypatch.setattr(evidence, "compare", functools.partial(evidence.compare, confidence=0.5))
+    tally = evidence.Tally()
+    for section in (evidence.coverage, evidence.claims):
+        for _ in section(np.random.default_rng(0), 40, tally):
+            pass
+    assert {row.question for row in tally.rows() if row.met is False} >= {
+        "95% interval, these examples", "95% interval, new data", "wrong 'better', these examples",
+    }  # fmt: skip
+
+
+def test_the_drawn_world_s_truth_is_what_many_trials_average(evidence: ModuleType) -> None:
+    generator = np.random.default_rng(0)
+    here, anywhere = [], []
+    for _ in range(60):
+        world = evidence.draw(generator, np.array([0.0, 2.0]), np.array([0.0, 0.2]))
+        here.append(world.scores.mean(1) - world.here)
+        anywhere.append(world.here - world.anywhere)
+        assert world.anywhere[0] - world.anywhere[1] == pytest.approx(2.0, abs=1e-6)
+        scores = world.by_seed(1, trained=True)
+        assert [seed for seed in scores if np.isnan(scores[seed])] == np.flatnonzero(world.collapsed[1]).tolist()
+    for errors in (here, anywhere):
+        error = np.std(errors, axis=0, ddof=1) / np.sqrt(len(errors))
+        assert (np.abs(np.mean(errors, axis=0)) < 3 * error).all()
+
+
+def test_the_choice_of_intervals_can_be_repeated(capsys: pytest.CaptureFixture[str]) -> None:
+    load("intervals").main(scale=0.001)
+    out = capsys.readouterr().out
+    assert "Student's t (chosen)" in out
+    assert "variance components (chosen)" in out

@@ -25,7 +25,10 @@ from commands import Said, start, tuneworth
 from tuneworth.cli import app
 from tuneworth.results import KEYS
 
-COMMANDS = ("run", "compare", "status", "results", "report", "methods", "tasks", "models", "predict", "doctor", "demo")
+COMMANDS = (
+    "run", "compare", "status", "results", "report", "advise", "claims", "preset", "methods", "tasks", "models", "predict",
+    "merge", "export", "push", "serve", "doctor", "demo",
+)  # fmt: skip
 PROMISED = [
     "study",
     "key",

@@ -18,14 +18,14 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "tuneworth"
 
 LAYERS = [
-    {"errors"},
-    {"spec"},
+    {"errors", "words"},
+    {"predictions", "spec"},
     {"events", "models", "stats"},
     {"methods", "results", "store", "tasks"},
-    {"plan", "report", "train"},
-    {"deltas", "streams"},
-    {"prepare"},
-    {"predict", "trial"},
+    {"answers", "cells", "looks", "plan", "presets", "train"},
+    {"advice", "streams"},
+    {"deltas", "prepare", "report"},
+    {"predict", "serve", "trial"},
     {"executors"},
     {"display"},
     {"study"},
@@ -39,6 +39,7 @@ NEVER = {
     "train": {"methods", "models"},
     "streams": {"store"},
     "report": {"store", "study"},  # made from plain rows
+    "advice": {"store", "methods", "tasks", "models"},  # pure
     "plan": {"store", "tasks", "models"},  # pure
     "cli": {"trial", "train", "executors"},
 }

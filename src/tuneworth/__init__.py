@@ -8,17 +8,19 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tuneworth.deltas import Predictor, load_delta
     from tuneworth.errors import TuneworthError, UserError
+    from tuneworth.looks import Question
     from tuneworth.spec import Budget, Recipe, StudySpec, TrialResult, TrialSpec
     from tuneworth.study import Study
 
 __all__ = [
-    "Budget", "Predictor", "Recipe", "Study", "StudySpec", "TrialResult", "TrialSpec", "TuneworthError", "UserError",
+    "Budget", "Predictor", "Question", "Recipe", "Study", "StudySpec", "TrialResult", "TrialSpec", "TuneworthError", "UserError",
     "load_delta",
 ]  # fmt: skip
 
 _HOMES = {
     "Predictor": "deltas",
     "load_delta": "deltas",
+    "Question": "looks",
     "Study": "study",
     "TuneworthError": "errors",
     "UserError": "errors",

@@ -54,7 +54,9 @@ class Display:
         shares = sum(event.share for event in board.progress.values())
         here = ended - self.first_done + shares
         left = self._left(here, counts.total - ended - shares)
-        note = f"{ended}/{counts.total} trials" + (f", {counts.failed} failed" if counts.failed else "") + left
+        note = f"{ended}/{counts.total} trials" + (f", {counts.failed} failed" if counts.failed else "")
+        note += f", groups still open: {board.open_groups}" if board.open_groups else ""
+        note += left
         self.progress.update(self.whole, total=counts.total, completed=ended + shares, note=note)
         self._show_running(board)
         if not self.console.is_terminal and (counts.done, counts.failed) != self.said:

@@ -6,7 +6,9 @@ TuneworthError
 |   |-- DataError       a training or test file, a column, a label
 |   |-- ModelError      a model directory or hub name
 |   |-- StoreError      a store that is absent, locked, no database, or from a newer version; a full disk
-|   `-- DeltaError      a delta that is truncated, or made for another model
+|   |-- DeltaError      a delta that is truncated, made for another model, or asked for what its method cannot give
+|   |-- HubError        the model hub cannot be reached, or refuses
+|   `-- ServeError      a server that cannot start: nothing to serve, a port that is taken
 `-- TrialError          what ends one trial; recorded with its reason, the study goes on
     `-- Diverged        loss not finite, or blown up
 """
@@ -50,6 +52,14 @@ class StoreError(UserError):
 
 
 class DeltaError(UserError):
+    pass
+
+
+class HubError(UserError):
+    pass
+
+
+class ServeError(UserError):
     pass
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tuneworth.predictions import Predictions
 from tuneworth.spec import FileTask, TrialResult, TrialSpec
 
 
@@ -51,6 +52,8 @@ class Progress:
 class Finished:
     key: str
     result: TrialResult
+    predictions: Predictions | None = None
+    """On the test split; None for a stream, of which each trial answers other questions."""
 
 
 @dataclass(frozen=True)

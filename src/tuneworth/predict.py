@@ -35,7 +35,7 @@ def predict_file(
     from rich.console import Console
     from rich.progress import track
 
-    from tuneworth.deltas.load import Predictor
+    from tuneworth.deltas.predictor import Predictor
 
     predictor = Predictor(delta, model, device, allow_pickle)
     rows: list[dict[str, Any]] = []

@@ -21,6 +21,8 @@ class Prepared:
 
     trials: list[TrialSpec]
     model_sources: dict[str, str]
+    candidates: list[TrialSpec]
+    """`trials` and those that a run until decided may add, in plan order."""
 
 
 def prepare(spec: StudySpec, data_dir: Path | None, files: Path, allow_pickle: bool = False) -> Prepared:
@@ -40,7 +42,7 @@ def prepare(spec: StudySpec, data_dir: Path | None, files: Path, allow_pickle: b
                 take(data.train.labels, task.kind, min(spec.fractions), seed)
     _check_places(spec, refs, allow_pickle)
     _need_space(files, [ref.source for ref in refs.values()])
-    return Prepared(trials, {name: ref.source for name, ref in refs.items()})
+    return Prepared(trials, {name: ref.source for name, ref in refs.items()}, candidates=trials)
 
 
 def _check_places(spec: StudySpec, refs: Mapping[str, models.ModelRef], allow_pickle: bool) -> None:

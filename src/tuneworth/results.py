@@ -114,9 +114,9 @@ def _csv_value(value: Any) -> Any:
 def _select(table: list[Row]) -> None:
     """Mark, in each cell, the trials of the winning recipe; sets `selected` in place.
 
-    The rule, on validation scores alone (the test split decides nothing): recipes with the fewest failed seeds go on;
-    of those the best mean validation score wins, over the seeds that all of them finished; a tie, or no such seed
-    yet, goes to the first in plan order.
+    The rule, on validation scores alone (the test split decides nothing): recipes with the fewest failed seeds go on,
+    of the seeds that all recipes have in the plan (a winner may get more); of those the best mean validation score
+    wins, over the seeds that all of them finished; a tie, or no such seed yet, goes to the first in plan order.
     """
     cells: dict[Cell, dict[str, list[Row]]] = {}
     for row in table:
@@ -131,7 +131,8 @@ def _select(table: list[Row]) -> None:
 
 
 def _winner(recipes: list[list[Row]]) -> list[Row]:
-    failures = [sum(row["state"] == "failed" for row in trials) for trials in recipes]
+    asked = set.intersection(*({row["seed"] for row in trials} for trials in recipes))
+    failures = [sum(row["state"] == "failed" and row["seed"] in asked for row in trials) for trials in recipes]
     left = [trials for trials, failed in zip(recipes, failures, strict=True) if failed == min(failures)]
     scores = [
         {row["seed"]: row["validation_score"] for row in trials if row["validation_score"] is not None}

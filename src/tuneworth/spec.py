@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -27,6 +27,7 @@ State = Literal["pending", "running", "done", "failed"]
 Unit = Literal["epochs", "steps", "seconds", "flops"]
 Drift = Literal["none", "label-shift", "topic-order", "noise-burst"]
 Mode = Literal["separate", "sequential", "joint"]
+ClaimTest = Literal["equivalent", "better", "no-worse", "spread-no-larger", "spread-larger", "inconsistent-gain"]
 
 _SUFFIX: dict[str, tuple[Unit, float]] = {
     "epoch": ("epochs", 1), "epochs": ("epochs", 1), "step": ("steps", 1), "steps": ("steps", 1),
@@ -69,6 +70,17 @@ class Budget(Frozen):
     def timed(self) -> bool:
         """Measured in seconds, so the trial must have the machine to itself."""
         return self.unit == "seconds"
+
+
+def parse_seconds(text: str | float) -> float:
+    """A length of time in seconds: `90s`, `10m`, `2h`, or a number of seconds. Raises SpecError."""
+    try:
+        budget = Budget.parse(text if isinstance(text, str) else f"{text}s")
+    except SpecError:
+        budget = None
+    if budget is None or not budget.timed:
+        raise SpecError(f"{text!r} is no time limit", "write it like 90s, 10m or 2h")
+    return budget.amount
 
 
 class Recipe(Frozen):
@@ -172,6 +184,45 @@ def _several(value: Any, what: str) -> Any:
     return _distinct(list(value), what) if isinstance(value, (list, tuple)) else [value]
 
 
+class Claim(Frozen):
+    """`[claim.NAME]`: what the study's author expects of some of its cells, stated before they are run.
+
+    Of each of `method` against `against`, in every cell of the named models, tasks, fractions and budgets (none named: all
+    of the study's). `margin` is in points, `ratio` is one of standard deviations; advice.claims says what each test means.
+    """
+
+    says: str
+    test: ClaimTest
+    method: tuple[str, ...]
+    against: str
+    margin: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    ratio: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    models: tuple[str, ...] = ()
+    tasks: tuple[str, ...] = ()
+    fractions: tuple[float, ...] = ()
+    budgets: tuple[Budget, ...] = ()
+
+    @field_validator("method", "models", "tasks", "fractions", mode="before")
+    @classmethod
+    def _one_is_a_list(cls, value: Any) -> Any:
+        return [value] if isinstance(value, (str, float, int)) else value
+
+    @field_validator("budgets", mode="before")
+    @classmethod
+    def _budgets(cls, value: Any) -> Any:
+        value = [value] if isinstance(value, str) else value
+        return (
+            [Budget.parse(v) if isinstance(v, str) else v for v in value] if isinstance(value, (list, tuple)) else value
+        )
+
+    @field_validator("test", mode="before")
+    @classmethod
+    def _test(cls, value: Any) -> Any:
+        if value not in get_args(ClaimTest):
+            raise SpecError(f"a claim cannot be tested by {value!r}", did_you_mean(str(value), get_args(ClaimTest)))
+        return value
+
+
 def _distinct(values: list[Any], what: str) -> list[Any]:
     if not values:
         raise SpecError(f"{what} is empty", f"name at least one in {what}")
@@ -194,6 +245,9 @@ class StudySpec(Frozen):
     recipe: Mapping[str, Mapping[str, Any]] = {}
     method: Mapping[str, MethodVariant] = {}
     task: Mapping[str, FileTask] = {}
+    claim: Mapping[str, Claim] = {}
+    stated: Mapping[str, int] = {}
+    """Set by the store: how many trials had finished when each claim was first stated as it is."""
     max_length: Annotated[int, Field(ge=8)] = 128
     evaluations: Annotated[int, Field(ge=1)] = 5
     precision: Precision = "auto"
@@ -288,9 +342,27 @@ class StudySpec(Frozen):
                                     f"does not run: {name!r}", did_you_mean(name, names))  # fmt: skip
         return self
 
+    @model_validator(mode="after")
+    def _claims_are_about_cells(self) -> StudySpec:
+        for name, claim in self.claim.items():
+            _check_claim(name, claim, self)
+        return self
+
+    def stating(self, before: StudySpec | None, finished: int) -> StudySpec:
+        """This study, as a store keeps it after `before`: each claim dated by the results it could have been made from.
+
+        A claim that `before` holds unchanged keeps its date; any other is stated now, after `finished` trials.
+        """
+        old = before.stated if before else {}
+        same = {name for name in old if before and before.claim.get(name) == self.claim.get(name)}
+        dates = {name: old[name] if name in same else finished for name in self.claim}
+        return self.model_copy(update={"stated": dates})
+
     @classmethod
     def parse(cls, data: Mapping[str, Any], source: str = "the study") -> StudySpec:
         """Validate plain data (a TOML document, say). Raises SpecError with problem, value and remedy."""
+        if "stated" in data:
+            raise SpecError(f"{source} has an unknown key 'stated'", "leave it out: the store dates claims itself")
         try:
             return cls.model_validate(data)
         except ValidationError as error:
@@ -328,6 +400,28 @@ class StudySpec(Frozen):
         return cls.model_validate_json(text)
 
 
+def _check_claim(name: str, claim: Claim, study: StudySpec) -> None:
+    """Raises SpecError for a claim about cells that the study does not have, or with a number that its test does not use."""
+    for key, asked, known in (
+        ("method", claim.method, study.methods), ("against", (claim.against,), study.methods),
+        ("models", claim.models, study.models), ("tasks", claim.tasks, study.tasks),
+        ("fractions", claim.fractions, study.fractions), ("budgets", claim.budgets, study.budgets),
+    ):  # fmt: skip
+        for value in asked:
+            if value not in known:
+                raise SpecError(f"[claim.{name}] {key} = {str(value)!r} is not in the study",
+                                did_you_mean(str(value), [str(one) for one in known]))  # fmt: skip
+    if not claim.method or claim.against in claim.method:
+        raise SpecError(f"[claim.{name}] sets {claim.against!r} against itself or nothing", "name two methods")
+    spread = claim.test.startswith("spread")
+    unused = claim.margin if spread else claim.ratio
+    if unused is not None:
+        key, used = ("margin", "ratio") if spread else ("ratio", "margin")
+        raise SpecError(
+            f"[claim.{name}] {key} = {unused:g}: {claim.test} does not use it", f"give {used}, or leave it out"
+        )
+
+
 def _variant(name: str, table: Any) -> Any:
     """`[method.NAME]` holds `kind` beside the options; a stored spec holds them apart already."""
     if not isinstance(table, Mapping) or set(table) == {"kind", "options"}:
@@ -341,9 +435,10 @@ def _readable(error: ValidationError, source: str) -> SpecError:
     loc = first["loc"]
     where = ".".join(str(part) for part in (loc[:1] + loc[2:] if loc[0] == "stream" else loc))
     if first["type"] == "extra_forbidden":
-        parent: type[BaseModel] = StudySpec
-        if len(loc) > 1:
-            parent = STREAMS[str(loc[1])] if loc[0] == "stream" else FileTask
+        parents: dict[str, type[BaseModel]] = {"task": FileTask, "claim": Claim}
+        parent = parents.get(str(loc[0]), StudySpec)
+        if loc[0] == "stream" and len(loc) > 1:
+            parent = STREAMS[str(loc[1])]
         return SpecError(f"{source} has an unknown key {where!r}", did_you_mean(str(loc[-1]), parent.model_fields))
     if first["type"] == "missing":
         return SpecError(f"{source} lacks {where!r}", "add it; docs/first-study.md shows a whole study file")

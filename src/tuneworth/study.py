@@ -2,33 +2,43 @@
 
 from __future__ import annotations
 
+import math
 import os
 import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from tuneworth import looks
+from tuneworth.deltas.keeper import DeltaKeeper
 from tuneworth.errors import SpecError, StoreError
 from tuneworth.events import Died, Event, Failed, Finished, Job, Progress
 from tuneworth.executors import Executor, make_executor
+from tuneworth.looks import Question
 from tuneworth.prepare import Prepared, prepare
-from tuneworth.spec import StudySpec, TrialRecord
+from tuneworth.spec import StudySpec, TrialRecord, TrialSpec, parse_seconds
 from tuneworth.store import Counts, Store, files_dir, open_store
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from tuneworth.advice import Advice, Judged
+    from tuneworth.report import Report
     from tuneworth.report.streams import StreamReport
+    from tuneworth.results import Cell
+    from tuneworth.stats import Answers, Decision
 
 DEFAULT_STORE = "tuneworth.db"
 LEASE_SECONDS = 600.0
 """How long a trial stays with an owner that gives no sign of life; a dead one on this host is noticed at once."""
 MAX_DEATHS = 3
 """A trial whose worker dies this often is recorded as failed: it would kill the next one too."""
+LAST_SECONDS = 5.0
+"""How long trials in flight may go on when the time is up, before they are given back to the store."""
 
 
 @dataclass
@@ -38,6 +48,8 @@ class Board:
     counts: Counts
     running: dict[str, TrialRecord] = field(default_factory=dict)
     progress: dict[str, Progress] = field(default_factory=dict)
+    open_groups: int = 0
+    """Groups that got more seeds in this run, since the question was open in them."""
 
 
 Watch = Callable[[Board], None]
@@ -73,20 +85,39 @@ class Study:
             self._store = open_store(self.store_url)
         return self._store
 
-    def prepare(self, allow_pickle: bool = False) -> Prepared:
-        """Check everything and plan the trials; trains nothing and writes nothing."""
-        return prepare(self.spec, self.data_dir, self.files, allow_pickle)
+    def prepare(self, allow_pickle: bool = False, until_decided: bool = False) -> Prepared:
+        """Check everything and plan the trials; trains nothing and writes nothing.
+
+        The plan is the spec's grid and the trials that earlier runs until decided added to it. With `until_decided` the
+        candidates reach to the last look.
+        """
+        if until_decided:
+            looks.check(self.spec)
+        added = {trial.key: trial for trial in self._added()}
+        asked = {*self.spec.seeds, *(trial.seed for trial in added.values())}
+        seeds = tuple(s for s in looks.possible_seeds(self.spec.seeds) if until_decided or s in asked)
+        spec = self.spec.model_copy(update={"seeds": seeds})
+        whole = prepare(spec, self.data_dir, self.files, allow_pickle)
+        return replace(whole, trials=[t for t in whole.trials if t.seed in self.spec.seeds or t.key in added])
 
     def run(
         self, workers: int | str = "auto", device: str = "auto", retry_failed: bool = False, allow_pickle: bool = False,
-        checkpoint_seconds: float = 30.0, watch: Watch | None = None,
+        checkpoint_seconds: float = 30.0, watch: Watch | None = None, until_decided: Question | bool = False,
+        time_limit: str | float | None = None,
     ) -> Counts:  # fmt: skip
         """Run what is missing and return the study's counts.
 
         `watch` is called with a Board whenever something changed; by default a progress display shows it. Raises
         UserError before any training. Ctrl-C passes through once everything in flight was given back to the store.
+
+        `until_decided` (a Question; True for its defaults) adds seeds, look by look, to the groups of methods that the
+        question is open in, for the methods that are not yet clearly beaten; `decisions` says what came out. After
+        `time_limit` (seconds, or text like `2h`) nothing new starts, and what does not end within LAST_SECONDS is given
+        back to the store with its checkpoint. Calling it again goes on from there.
         """
-        prepared = self.prepare(allow_pickle)
+        deadline = time.monotonic() + (math.inf if time_limit is None else parse_seconds(time_limit))
+        question = Question() if until_decided is True else until_decided or None
+        prepared = self.prepare(allow_pickle, question is not None)
         slots = worker_count(workers, device)
         self.store.put_study(self.spec, prepared.trials)
         if retry_failed:
@@ -96,18 +127,40 @@ class Study:
                 from tuneworth.display import Display
 
                 watch = stack.enter_context(Display(self.spec.name))
-            run = _Run(self, prepared, slots, watch, device, checkpoint_seconds, allow_pickle)
+            run = _Run(self, prepared, slots, watch, device, checkpoint_seconds, allow_pickle, deadline)
             stack.callback(run.close)
-            run.to_the_end()
+            while run.to_the_end() and question and run.grow(question):
+                pass
         return self.store.counts(self.spec.name)
+
+    def decisions(self, question: Question | None = None) -> dict[looks.Place, Decision]:
+        """By model, task, fraction and budget: which methods are inside the margin of the best one, outside, or open.
+
+        Groups without a finished trial are missing. See `looks.decisions`.
+        """
+        return looks.decisions(self.rows(), question or Question())
 
     def known_keys(self) -> set[str]:
         """Keys of the study's finished trials; a store or a study that is not there yet has none."""
-        try:
-            records = open_store(self.store_url, create=False).records(self.spec.name)
-        except StoreError:
-            return set()
+        store = self._earlier()
+        records = store.records(self.spec.name) if store else []
         return {record.trial.key for record in records if record.state == "done"}
+
+    def _added(self) -> list[TrialSpec]:
+        """Trials of the stored plan beyond the seeds that its spec asks for: runs until decided put them there."""
+        store = self._earlier()
+        if store is None:
+            return []
+        asked = store.get_study(self.spec.name).seeds
+        return [record.trial for record in store.records(self.spec.name) if record.trial.seed not in asked]
+
+    def _earlier(self) -> Store | None:
+        """The store, where it is there and knows the study; never makes one."""
+        try:
+            self._store = self._store or open_store(self.store_url, create=False)
+        except StoreError:
+            return None
+        return self._store if self.spec.name in self._store.study_names() else None
 
     def rows(self) -> list[dict[str, Any]]:
         """One dict a trial, as `tuneworth results --format json` prints them."""
@@ -115,56 +168,87 @@ class Study:
 
         return rows(self.store, self.spec.name)
 
+    def answers(self) -> dict[Cell, Answers]:
+        """By cell (as `results.cell_of` gives it), what the selected recipe's trials answered on the test split; cells
+        with a trial whose predictions an older version did not keep are missing."""
+        from tuneworth.answers import by_cell
+
+        return by_cell(self.rows(), self.store.predictions(self.spec.name))
+
     def results(self) -> pd.DataFrame:
         """One row a trial, with the columns of `rows`."""
         from tuneworth.results import frame
 
         return frame(self.rows())
 
+    def advise(
+        self, task: str | None = None, fraction: float | None = None, budget: str | None = None, model: str | None = None,
+        margin: float = 1.0, confidence: float = 0.95, **limits: str | float | None,
+    ) -> list[Advice]:  # fmt: skip
+        """One recommendation for each model and task: see `advice.advise_each`; `limits` are those of `Limits.parse`."""
+        from tuneworth.advice import Limits, advise_each
+
+        given = Limits.parse(**limits)
+        found = advise_each(self.rows(), given, task, fraction, budget, margin, confidence, self.answers(), model)
+        return list(found)
+
+    def claims(self, confidence: float = 0.95) -> list[Judged]:
+        """The claims of the study file, judged: see `advice.claims`."""
+        from tuneworth.advice import judge_claims
+
+        return list(judge_claims(self.rows(), self.store.get_study(self.spec.name), confidence))
+
+    def summary(self, question: Question | None = None) -> Report:
+        """Everything that is shown of the study, as one value: see `report.build`."""
+        from tuneworth.report import build
+
+        return build(self.rows(), self.store.get_study(self.spec.name), self.answers(), question)
+
     def streams(self) -> StreamReport:
-        """What is shown of a study with a stream."""
+        """The same of a study with a stream: see `report.streams`."""
         from tuneworth.report.streams import build_streams
-        from tuneworth.streams.advice import advise
 
-        rows = self.rows()
-        return build_streams(rows, self.spec, advise(rows))
+        return build_streams(self.rows(), self.store.get_study(self.spec.name))
 
-    def report(self, path: str | Path) -> Path:
+    def report(self, path: str | Path, question: Question | None = None) -> Path:
         """Write the report, one self-contained HTML file."""
         if self.spec.stream is not None:
             from tuneworth.report.stream_html import write_streams
 
             return write_streams(self.streams(), Path(path))
-        from tuneworth.report import build, write_html
+        from tuneworth.report import write_html
 
-        return write_html(build(self.rows(), self.spec), Path(path))
+        return write_html(self.summary(question), Path(path))
 
 
 class _Run:
     """One process's work on a study: claim, submit, record, until nothing is left."""
 
     def __init__(
-        self, study: Study, prepared: Prepared, slots: int, watch: Watch, device: str, checkpoint_seconds: float, allow_pickle: bool
+        self, study: Study, prepared: Prepared, slots: int, watch: Watch, device: str, checkpoint_seconds: float,
+        allow_pickle: bool, deadline: float,
     ) -> None:  # fmt: skip
         self.study, self.prepared, self.slots = study, prepared, slots
         self.store, self.name, self.watch = study.store, study.spec.name, watch
         self.device, self.checkpoint_seconds, self.allow_pickle = device, checkpoint_seconds, allow_pickle
+        self.deadline = deadline
         self.owner = owner_name()
         self.board = Board(self.store.counts(self.name))
-        self.keeper = _DeltaKeeper(study)
+        self.keeper = DeltaKeeper(study.spec, study.store, study.files)
         self.executor: Executor | None = None
         self.timed = False
         self.held: TrialRecord | None = None  # claimed, but must wait until the executor for its kind is free
         self.renewed = time.monotonic()
 
-    def to_the_end(self) -> None:
+    def to_the_end(self) -> bool:
+        """Run until nothing of the plan is left (True), or until the time is up (False)."""
         self._take_over_from_the_dead()
-        while True:
+        while not self._time_is_up():
             self._submit()
             if not self.board.running:
                 counts = self.board.counts = self.store.counts(self.name)
                 if not counts.pending and not counts.running:
-                    return
+                    return True
                 self.watch(self.board)
                 time.sleep(0.5)  # another process holds the rest; should it die, its trials are ours
                 self._take_over_from_the_dead()
@@ -173,8 +257,22 @@ class _Run:
                 self._record(event)
                 self._renew()
                 self.watch(self.board)
+                if self._time_is_up():
+                    break
             self._renew()
             self.watch(self.board)
+        return False
+
+    def grow(self, question: Question) -> bool:
+        """Add the next look's seeds to the plan, where the question is open. False: nothing was to be added."""
+        rows = self.study.rows()
+        decisions = looks.decisions(rows, question)
+        plan = looks.grow(self.prepared.candidates, rows, decisions)
+        if len(plan) == len(rows):
+            return False
+        self.board.open_groups = sum(bool(decision.wanted) for decision in decisions.values())
+        self.store.put_study(self.study.spec, plan)
+        return True
 
     def close(self) -> None:
         if self.executor:
@@ -186,6 +284,8 @@ class _Run:
         while True:
             slots = 1 if self.timed else self.slots
             if self.executor is not None and len(self.board.running) >= slots:
+                return
+            if time.monotonic() > self.deadline:
                 return
             record = self.held or self.store.claim(self.name, self.owner, LEASE_SECONDS)
             self.held = None
@@ -206,6 +306,9 @@ class _Run:
     def _executor(self) -> Executor:
         assert self.executor is not None, "chosen before the first trial is submitted"
         return self.executor
+
+    def _time_is_up(self) -> bool:
+        return time.monotonic() > self.deadline + (LAST_SECONDS if self.board.running else 0.0)
 
     def _switch(self, timed: bool) -> None:
         if self.executor:
@@ -232,8 +335,8 @@ class _Run:
         record = self.board.running.pop(event.key)
         self.board.progress.pop(event.key, None)
         if isinstance(event, Finished):
-            if self.store.finish(self.name, event.key, self.owner, event.result):
-                self.keeper.finished(record, event)
+            if self.store.finish(self.name, event.key, self.owner, event.result, event.predictions):
+                self.keeper.finished(record, event.result)
         elif isinstance(event, Failed):
             self.store.fail(self.name, event.key, self.owner, event.error)
         elif record.attempt >= MAX_DEATHS:
@@ -254,35 +357,6 @@ class _Run:
         for owner in self.store.owners(self.name):
             if owner != self.owner and is_dead(owner):
                 self.store.release(self.name, owner)
-
-
-class _DeltaKeeper:
-    """Keeps one delta a recipe and cell, that of the best validation score, unless the study wants all of them."""
-
-    def __init__(self, study: Study) -> None:
-        self.study = study
-        self.best: dict[Any, tuple[float, str]] = {}
-        for record in study.store.records(study.spec.name):
-            if record.result and record.result.delta_path:
-                self._better(record, record.result.validation_score)
-
-    def finished(self, record: TrialRecord, event: Finished) -> None:
-        if self.study.spec.deltas == "best" and event.result.delta_path:
-            loser = self._better(record, event.result.validation_score)
-            if loser:
-                import shutil
-
-                self.study.store.forget_delta(self.study.spec.name, loser)
-                shutil.rmtree(self.study.files / "deltas" / self.study.spec.name / loser, ignore_errors=True)
-
-    def _better(self, record: TrialRecord, score: float) -> str | None:
-        """Note a delta; returns the key of the one that is no longer the best, if any."""
-        cell = (*record.trial.cell, record.trial.recipe)
-        old = self.best.get(cell)
-        if old and old[0] >= score:
-            return record.trial.key
-        self.best[cell] = (score, record.trial.key)
-        return old[1] if old else None
 
 
 def worker_count(workers: int | str, device: str) -> int:

@@ -15,6 +15,7 @@ from tuneworth.events import Event, Failed, Finished, Job, Progress
 from tuneworth.methods import get_method, method_options
 from tuneworth.methods._tune import tune
 from tuneworth.models.load import load
+from tuneworth.predictions import Predictions
 from tuneworth.spec import FileTask, TrialResult
 from tuneworth.streams import run_stream
 from tuneworth.tasks.metrics import baseline, evaluate
@@ -128,7 +129,7 @@ def _run(job: Job, device: torch.device) -> Iterator[Event]:
         total_parameters=sum(p.numel() for p in model.parameters()), peak_memory_bytes=devices.peak_memory(device),
         delta_bytes=size, delta_path=str(delta) if delta else None, micro_batch=state.micro_batch,
         notes=tuple(state.notes), environment=environment)  # fmt: skip
-    yield Finished(trial.key, result)
+    yield Finished(trial.key, result, Predictions.compact(predictions, data.test.labels, trial.task_fingerprint))
 
 
 def _columns(declared: FileTask | None) -> tuple[str, ...]:

@@ -18,13 +18,15 @@ from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from store.ledger import STUDY, plan, result, trial
+from store.ledger import STUDY, answered, plan, result, trial
 from tuneworth.errors import StoreError
+from tuneworth.predictions import Predictions
 from tuneworth.spec import TrialRecord
 from tuneworth.store import Counts, Store, open_store
 from tuneworth.store.sql import SqlStore
@@ -128,6 +130,7 @@ def test_studies_do_not_mix(store: Store) -> None:
         lambda store: store.retry_failed("frist"),
         lambda store: store.records("frist"),
         lambda store: store.counts("frist"),
+        lambda store: store.predictions("frist"),
     ],
 )
 def test_an_unknown_study_is_named_with_the_nearest(store: Store, call: Callable[[Store], object]) -> None:
@@ -226,6 +229,57 @@ def test_a_result_comes_back_exactly_and_is_recorded_once(store: Store) -> None:
     assert math.copysign(1, record.result.validation_score) == -1, "-0.0 lost its sign"
     assert store.counts("first") == Counts(done=1)
     assert store.owners("first") == []
+
+
+def plain(store: Store) -> dict[str, tuple[str, str, list[float], list[float], str]]:
+    """All that a store says of predictions, types included, as values that can be compared."""
+    return {
+        key: (str(p.predicted.dtype), str(p.targets.dtype), p.predicted.tolist(), p.targets.tolist(), p.task_fingerprint)
+        for key, p in store.predictions("first").items()
+    }  # fmt: skip
+
+
+def test_predictions_come_back_exactly_with_the_result_they_came_with(store: Store) -> None:
+    store.put_study(STUDY, plan(3)[::-1])
+    keys = [claim(store).trial.key for _ in range(3)]
+    assert not store.finish("first", keys[0], "you", result(), answered(9)), "a stranger's predictions"
+    assert store.predictions("first") == {}
+    for key, seed in zip(reversed(keys), range(3), strict=True):
+        assert store.finish("first", key, "me", result(), answered(seed))
+    assert not store.finish("first", keys[0], "me", result(), answered(9)), "recorded twice"
+    found = store.predictions("first")
+    assert list(found) == keys, "plan order"
+    for key, seed in zip(reversed(keys), range(3), strict=True):
+        assert found[key].predicted.dtype == np.uint8
+        assert np.array_equal(found[key].predicted, answered(seed).predicted)
+    assert len({id(one.targets) for one in found.values()}) == 1, "targets are there once a task"
+    assert np.array_equal(found[keys[0]].targets, np.arange(40) % 3)
+
+
+def test_a_trial_without_predictions_has_none(store: Store) -> None:
+    store.put_study(STUDY, plan(2))
+    first, second = claim(store).trial.key, claim(store).trial.key
+    store.finish("first", first, "me", result())
+    store.finish("first", second, "me", result(), answered(1))
+    assert list(store.predictions("first")) == [second]
+    store.put_study(STUDY, plan(1))
+    assert store.predictions("first") == {}, "of a trial outside of the plan"
+    store.put_study(STUDY, plan(2))
+    assert list(store.predictions("first")) == [second]
+
+
+def test_predictions_of_tasks_and_studies_stay_apart(store: Store) -> None:
+    other = STUDY.model_copy(update={"name": "other"})
+    values = np.array([1.5, -2.0, 1e6])
+    for study, told in ((STUDY, answered(0)), (other, Predictions.compact(values, values / 3, "b" * 16))):
+        store.put_study(study, plan(1))
+        assert store.claim(study.name, "me", HOUR) is not None
+        assert store.finish(study.name, trial(0).key, "me", result(), told)
+    [classes], [numbers] = store.predictions("first").values(), store.predictions("other").values()
+    assert np.array_equal(classes.predicted, answered(0).predicted)
+    assert (numbers.predicted.dtype, numbers.predicted.tolist()) == (np.float32, values.tolist())
+    assert numbers.targets.tolist() == (values / 3).tolist()
+    assert (classes.task_fingerprint, numbers.task_fingerprint) == ("a" * 16, "b" * 16)
 
 
 def test_a_result_with_nan_and_infinity_can_be_read(store: Store) -> None:
@@ -383,9 +437,13 @@ class SameAsMemory(RuleBasedStateMachine):
     def renew(self, owner: str, lease: float, seeds: set[int]) -> None:
         self.both(lambda store: store.renew("first", [trial(seed).key for seed in seeds], owner, lease))
 
-    @rule(owner=st.sampled_from("ab"), seed=st.integers(0, 5), score=st.floats(allow_nan=False))
-    def finish(self, owner: str, seed: int, score: float) -> None:
-        self.both(lambda store: store.finish("first", trial(seed).key, owner, result(score)))
+    @rule(
+        owner=st.sampled_from("ab"), seed=st.integers(0, 5), score=st.floats(allow_nan=False),
+        task=st.none() | st.sampled_from("ab"),
+    )  # fmt: skip
+    def finish(self, owner: str, seed: int, score: float, task: str | None) -> None:
+        told = None if task is None else answered(seed, task)
+        self.both(lambda store: store.finish("first", trial(seed).key, owner, result(score), told))
 
     @rule(owner=st.sampled_from("ab"), seed=st.integers(0, 5))
     def fail(self, owner: str, seed: int) -> None:
@@ -408,7 +466,7 @@ class SameAsMemory(RuleBasedStateMachine):
 
     @invariant()
     def same(self) -> None:
-        self.both(lambda store: (store.records("first"), store.counts("first"), store.owners("first")))
+        self.both(lambda store: (store.records("first"), store.counts("first"), store.owners("first"), plain(store)))
 
     def teardown(self) -> None:
         for store in getattr(self, "stores", ()):

@@ -98,14 +98,18 @@ def test_what_is_wrong_with_a_delta_is_said(make_study: Make, tmp_path: Path) ->
     tensors.write_bytes(whole[:-50])
     with pytest.raises(DeltaError, match="damaged"):
         load_delta(path)
+    tensors.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    with pytest.raises(DeltaError, match="its content is not what"):
+        load_delta(path)
     from safetensors.torch import load, save
 
     kept = load(whole)
     name = next(iter(kept))
     tensors.write_bytes(save({**kept, name: torch.zeros(3, 3)}))
+    info = json.loads((path / "delta.json").read_text())
+    (path / "delta.json").write_text(json.dumps({**info, "sha256": None}))
     with pytest.raises(DeltaError, match="does not fit"):
         load_delta(path)
-    info = json.loads((path / "delta.json").read_text())
     (path / "delta.json").write_text(json.dumps({**info, "format": 99}))
     with pytest.raises(DeltaError, match="cannot be read"):
         load_delta(path)

@@ -7,7 +7,10 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from synthetic import ENVIRONMENT, make, measure
+from tuneworth.advice import advise_each
+from tuneworth.looks import Question
 from tuneworth.report import Report, build, render_html, terminal
+from tuneworth.report.plain import plain
 from tuneworth.results import rows
 from tuneworth.spec import TrialResult, TrialSpec
 
@@ -27,60 +30,54 @@ def fixed(scores: dict[str, list[float]]) -> Any:
     return state
 
 
-def test_headline_compares_the_best_small_method_with_full() -> None:
-    scores = {"full": [86.0, 86.4, 85.6], "bitfit": [84.1, 84.3, 83.9], "head": [80.0, 80.0, 80.0]}
-    [sentence] = report(fixed(scores), methods=["head", "full", "bitfit"]).headline
-    # Differences -1.9, -2.1, -1.7: mean -1.9, s = 0.2, t(2, 0.975) = 4.303, half width 4.303 * 0.2 / sqrt(3) = 0.497.
-    assert sentence == (
-        "On glue/mrpc at 100% of the training data and 3epochs, bitfit scores 84.1 f1 against 86.0 for full: worse "
-        "(difference −1.9, 95% CI −2.4 to −1.4, 3 paired seeds), with 0.18% of the parameters trained."
+def test_a_report_opens_with_the_advice_on_every_task() -> None:
+    made = report(methods=["full", "bitfit"], tasks=["glue/mrpc", "glue/stsb"], seeds=5)
+    assert [advice.task for advice in made.advice] == ["glue/mrpc", "glue/stsb"]
+    assert made.advice == advise_each(
+        rows(*_study(methods=["full", "bitfit"], tasks=["glue/mrpc", "glue/stsb"], seeds=5))
     )
+    assert made.plain == tuple(plain(advice) for advice in made.advice)
 
 
-def test_an_interval_that_holds_zero_is_no_clear_difference() -> None:
-    scores = {"full": [86.0, 85.0, 86.0], "bitfit": [85.0, 86.0, 86.0]}
-    [sentence] = report(fixed(scores), methods=["full", "bitfit"]).headline
-    assert ": no clear difference (0.0, 95% CI −2.5 to +2.5, 3 paired seeds)" in sentence
+def _study(**study: Any) -> Any:
+    made = make(**study)
+    return made, made.spec.name
 
 
-@pytest.mark.parametrize(("seeds", "words"), [(1, "1 paired seed: too few"), (2, "2 paired seeds: too few")])
-def test_few_seeds_give_no_verdict_and_say_so(seeds: int, words: str) -> None:
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_few_seeds_give_no_verdict_and_say_so(seeds: int) -> None:
     scores = {"full": [86.0, 86.1], "bitfit": [70.0, 70.1]}
     made = report(fixed(scores), methods=["full", "bitfit"], seeds=seeds)
-    assert words in made.headline[0]
-    assert "worse" not in made.headline[0]
+    assert made.plain[0].act == f"{seeds} seed{'s' * (seeds > 1)}: too few to recommend."
+    assert made.plain[0].grade == "none"
     assert any("Fewer than 3 seeds in 2 of 2 cells" in caution for caution in made.cautions)
 
 
-def test_validation_chooses_the_method_of_the_headline() -> None:
-    def state(trial: TrialSpec) -> TrialResult:
-        lucky = trial.method == "houlsby"
-        return measure(trial, score=90.0 if lucky else 80.0, validation_score=70.0 if lucky else 75.0)
+def test_the_margin_and_the_confidence_asked_for_are_those_of_all_advice() -> None:
+    scores = {"full": [86.0, 86.1, 86.2], "bitfit": [84.1, 84.2, 84.3]}
+    made = make(fixed(scores), methods=["full", "bitfit"])
+    strict, loose = (build(rows(made, "first"), made.spec, question=Question(margin, 0.9)) for margin in (1.0, 3.0))
+    assert [one.advice[0].recommendation.method for one in (strict, loose) if one.advice[0].recommendation] == [
+        "full",
+        "bitfit",
+    ]
+    assert {one.advice[0].confidence for one in (strict, loose)} == {0.9}
 
-    assert "bitfit scores 80.0" in report(state, methods=["full", "bitfit", "houlsby"]).headline[0]
 
-
-def test_the_headline_stands_where_data_and_training_are_most() -> None:
+def test_what_is_featured_is_what_advice_is_about() -> None:
     made = report(methods=["full", "bitfit"], fractions=[1.0, 0.3], budgets=["2epochs", "90s", "20s"])
     assert [(group.fraction, group.budget) for group in made.featured] == [(1.0, "90s")]
-
-
-def test_what_does_not_beat_the_baseline_says_so() -> None:
-    scores = {"full": [81.0, 81.1, 81.0], "bitfit": [80.0, 80.1, 80.2]}
-    assert "does not beat the baseline of 81.2" in report(fixed(scores), methods=["full", "bitfit"]).headline[0]
+    assert (made.advice[0].fraction, made.advice[0].budget) == (1.0, "90s")
 
 
 def test_without_full_nothing_is_said_against_it() -> None:
     made = report(methods=["head", "bitfit"])
     assert made.reference is None
-    assert "full fine-tuning has no result here" in made.headline[0]
     assert all(cell.against_full is None for group in made.groups for cell in group.cells)
 
 
 def test_a_variant_of_full_is_the_reference() -> None:
-    made = report(methods=["bitfit", "mine"], method={"mine": {"kind": "full"}})
-    assert made.reference == "mine"
-    assert "for mine" in made.headline[0]
+    assert report(methods=["bitfit", "mine"], method={"mine": {"kind": "full"}}).reference == "mine"
 
 
 def test_only_seeds_that_both_finished_are_paired() -> None:
@@ -172,13 +169,13 @@ def odd_studies(draw: st.DrawFn) -> Report:
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(odd_studies())
 def test_any_study_can_be_shown(made: Report) -> None:
-    assert made.headline
+    assert len(made.plain) == len(made.advice) == len({(group.model, group.task) for group in made.groups})
     cells = [cell for group in made.groups for cell in group.cells]
     assert sum(len(cell.scores) for cell in cells) == made.progress.done
     assert len(made.failures) == made.progress.failed
     if any(len(cell.scores) < 3 for cell in cells if cell.scores):
         assert any("Fewer than 3 seeds" in caution for caution in made.cautions)
-    assert not any("worse" in sentence or "better" in sentence for sentence in made.headline) or made.progress.done >= 6
+    assert all(one.grade == "none" for one in made.plain) or made.progress.done >= 3
     Console(width=80, quiet=True).print(terminal.results(made), terminal.summary(made))
 
 
@@ -194,7 +191,9 @@ def test_any_study_makes_a_page_without_its_names_as_markup(made: Report) -> Non
 def test_ten_thousand_trials_take_seconds() -> None:
     study = make(methods=["head", "full", "bitfit", "houlsby", "lora"], tasks=["glue/mrpc", "glue/cola"],
                  fractions=[i / 100 for i in range(1, 101)], seeds=10)  # fmt: skip
-    start = time.perf_counter()
+    start = time.process_time()
     made = build(rows(study, "first"), study.spec)
-    assert time.perf_counter() - start < 10
+    page = render_html(made)
+    assert time.process_time() - start < 15
     assert len(made.groups) == 200
+    assert len(page.encode()) < 5_000_000

@@ -85,7 +85,7 @@ def outside(url: str) -> bool:
 def test_every_chart_is_drawn_and_nothing_sticks_out(opened: Any, report: Report, width: int) -> None:
     page = opened(width)
     drawn = page.eval_on_selector_all(".chart", "all => all.map(e => e.querySelectorAll('svg path').length)")
-    assert len(drawn) == 4 * 2
+    assert len(drawn) == 5 * 2
     assert min(drawn) > 20
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     boxes = page.eval_on_selector_all(".chart svg", "all => all.map(e => [e.getBoundingClientRect().width, "
@@ -93,7 +93,8 @@ def test_every_chart_is_drawn_and_nothing_sticks_out(opened: Any, report: Report
     assert all(frame * 0.7 < svg <= frame for svg, frame in boxes)
     assert page.evaluate("window.hacked") is None
     assert page.inner_text("h1") == report.study
-    assert report.headline[0] in page.inner_text("main")
+    said = page.inner_text("#advice")
+    assert all(f"{plain.act} {plain.why}".strip() in said and plain.meaning in said for plain in report.plain)
 
 
 def test_legends_are_whole_also_after_the_window_changed(opened: Any, tmp_path: Path) -> None:
@@ -106,13 +107,13 @@ def test_legends_are_whole_also_after_the_window_changed(opened: Any, tmp_path: 
     for width in (1280, 390, 700, 320):
         page.set_viewport_size({"width": width, "height": 900})
         page.wait_for_timeout(400)
-        assert page.locator(".role-legend-label text").count() == 4 * 4
+        assert page.locator(".role-legend-label text").count() == 3 * 4
         assert page.evaluate(cut) == 0, width
 
 
 def test_marks_are_trials(opened: Any, report: Report) -> None:
     page = opened()
-    first = page.locator(".chart[data-chart=fraction][data-panel='0']")
+    first = page.locator(".chart[data-chart=data][data-panel='0']")
     marks = first.locator("path[aria-roledescription=point]").count()
     budget = report.featured[0].budget
     shown = [row for row in report.trials if row["task"] == "glue/mrpc" and row["budget"] == budget]
@@ -122,7 +123,7 @@ def test_marks_are_trials(opened: Any, report: Report) -> None:
 
 def test_choosing_a_budget_redraws_the_charts(opened: Any) -> None:
     page = opened()
-    place = ".chart[data-chart=learning][data-panel='0'] svg"
+    place = ".chart[data-chart=progress][data-panel='0'] svg"
     before = page.locator(place).inner_html()
     page.select_option("select[name=budget]", "2epochs")
     page.wait_for_function(f'before => document.querySelector("{place}").innerHTML !== before', arg=before)
@@ -132,7 +133,7 @@ def test_a_saved_chart_is_svg_on_its_own(opened: Any) -> None:
     page = opened()
     with page.expect_download() as download:
         page.locator("a.save").first.click()
-    assert download.value.suggested_filename == "first-fraction-glue-mrpc.svg"
+    assert download.value.suggested_filename == "first-data-glue-mrpc.svg"
     svg = Path(download.value.path()).read_text(encoding="utf-8")
     assert svg.startswith("<svg")
     assert 'xmlns="http://www.w3.org/2000/svg"' in svg
@@ -158,6 +159,42 @@ def test_dark_differs_and_charts_follow_a_change(opened: Any) -> None:
     assert f'fill="{DARK_PAGE}"' in Path(download.value.path()).read_text(encoding="utf-8"), "readable on its own"
 
 
+def test_the_first_screen_is_the_advice_in_everyday_words(opened: Any, report: Report) -> None:
+    page = opened()
+    assert page.locator("#advice .act").first.bounding_box()["y"] < 300
+    visible = page.inner_text("#advice")
+    assert not re.search(r"CI|bootstrap|p-value|confidence|interval|paired", visible), "jargon stays in the details"
+    assert page.locator("#advice .badge").all_inner_texts() == [
+        f"{'No' if plain.grade == 'none' else plain.grade.capitalize()} evidence" for plain in report.plain
+    ]  # fmt: skip
+    page.locator("#advice .words summary").click()
+    assert "95% CI" in page.inner_text("#advice .words")
+
+
+def test_the_reader_chooses_the_cost(opened: Any) -> None:
+    page = opened()
+    first = page.locator("#cost .chart").first
+    assert "Training time" in first.inner_text()
+    page.locator("select[name=cost]").select_option(label="Delta size")
+    page.wait_for_function("document.querySelector('#cost .chart').textContent.includes('Delta size')")
+    assert "Training time" not in first.inner_text()
+
+
+def test_claims_show_their_words_their_verdict_and_their_cells(opened: Any, tmp_path: Path) -> None:
+    claim = {"says": f"BitFit {EVIL}", "test": "equivalent", "method": "bitfit", "against": "full", "margin": 9.0}
+    study = make(seeds=4, methods=["full", "bitfit"], claim={"match": claim})
+    spec = study.spec.model_copy(update={"stated": {"match": 3}})
+    page = opened(390, file=write_html(build(rows(study, "first"), spec), tmp_path / "claims.html"))
+    shown = page.locator("#claims details")
+    assert shown.locator("summary").inner_text().split("\n")[0] == "Supported"
+    assert "stated after 3 trials had finished" in shown.inner_text()
+    assert not page.locator("#claims table").is_visible()
+    shown.locator("summary").click()
+    assert page.locator("#claims tbody tr").count() == 1
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert page.evaluate("window.hacked") is None
+
+
 def test_the_study_file_can_be_saved(opened: Any, report: Report) -> None:
     page = opened()
     with page.expect_download() as download:
@@ -170,13 +207,13 @@ def test_poor_studies_make_clean_pages_too(opened: Any, tmp_path: Path, what: st
     study = make("done" if what == "one trial" else what, methods=["full"], seeds=1)
     report = build(rows(study, "first"), study.spec)
     page = opened(390, file=write_html(report, tmp_path / "poor.html"))
-    assert page.locator(".chart svg.marks").count() == (4 if what == "one trial" else 0)
+    assert page.locator(".chart svg.marks").count() == (3 if what == "one trial" else 0)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
 def test_headings_form_a_tree_and_tables_name_their_cells(opened: Any) -> None:
     page = opened()
-    levels = page.eval_on_selector_all("h1,h2,h3", "all => all.map(e => Number(e.tagName[1]))")
+    levels = page.eval_on_selector_all("h1,h2,h3,h4", "all => all.map(e => Number(e.tagName[1]))")
     assert levels[0] == 1
     assert levels.count(1) == 1
     assert all(after - before <= 1 for before, after in pairwise(levels))

@@ -44,9 +44,9 @@ def test_every_group_has_its_title(report: Any) -> None:
     assert len(titles) == 4
 
 
-def test_summary_has_headline_cautions_and_reasons(report: Any) -> None:
+def test_summary_has_advice_cautions_and_reasons(report: Any) -> None:
     text = " ".join(" ".join(lines(terminal.summary(report))).split())
-    assert report.headline[0] in text
+    assert f"{report.plain[0].sentence} Evidence: " in text
     for caution in report.cautions:
         assert caution in text
     assert "seed 0 (minilm): Diverged: the loss is nan" in text
@@ -62,12 +62,12 @@ def test_names_are_not_read_as_markup() -> None:
 
 def test_nothing_finished_yet_is_said() -> None:
     study = make("pending")
-    text = "\n".join(lines(terminal.summary(build(rows(study, "first"), study.spec))))
-    assert "No trial of this study has a result yet." in text
+    text = " ".join(" ".join(lines(terminal.summary(build(rows(study, "first"), study.spec)))).split())
+    assert "no trial has a result yet." in text
 
 
-def test_show_prints_tables_and_headline(report: Any) -> None:
+def test_show_prints_tables_and_advice(report: Any) -> None:
     out = io.StringIO()
     terminal.show(report, Console(file=out, width=80))
-    assert " ".join(out.getvalue().split()).endswith(report.headline[-1])
+    assert " ".join(out.getvalue().split()).endswith(report.plain[-1].meaning)
     assert out.getvalue().count("against full") == 4

@@ -6,7 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
-from tuneworth.stats import mean, mean_interval, standard_deviation
+from tuneworth.stats import (
+    interquartile_interval,
+    interquartile_mean,
+    mean,
+    mean_interval,
+    median,
+    median_interval,
+    standard_deviation,
+)
 
 scores = st.lists(st.floats(-100, 100), min_size=2, max_size=30)
 
@@ -66,3 +74,31 @@ def test_interval_covers_the_truth_as_often_as_it_says() -> None:
 def test_confidence_outside_its_range_is_refused() -> None:
     with pytest.raises(ValueError, match="confidence"):
         mean_interval([1.0, 2.0], confidence=95)
+
+
+@given(scores, st.randoms(use_true_random=False))
+def test_the_middle_half_is_scipys_trimmed_mean(values: list[float], chance) -> None:  # type: ignore[no-untyped-def]
+    mixed = list(values)
+    chance.shuffle(mixed)
+    assert interquartile_mean(mixed) == pytest.approx(scipy_stats.trim_mean(values, 0.25), abs=1e-9)
+    assert median(mixed) == pytest.approx(np.median(values))
+
+
+def test_its_interval_is_the_trimmed_t_test_s() -> None:
+    """Tukey and McLaughlin's error, from scipy's winsorised sample."""
+    values = np.random.default_rng(0).normal(80, 2, 10)
+    low, high = interquartile_interval(values) or (0, 0)
+    winsorised = scipy_stats.mstats.winsorize(values, (0.2, 0.2)).data  # floor(10 / 4) = 2 of 10
+    expected = scipy_stats.t.ppf(0.975, 5) * np.sqrt(9 * winsorised.var(ddof=1) / (6 * 5))
+    assert (low, high) == pytest.approx((interquartile_mean(values) - expected, interquartile_mean(values) + expected))
+    assert interquartile_interval([80.0, 81.0, 82.0]) == pytest.approx(mean_interval([80.0, 81.0, 82.0]))
+    assert interquartile_interval([80.0]) is None
+
+
+def test_the_median_s_interval_has_the_binomial_s_coverage() -> None:
+    values = list(range(10))
+    assert median_interval(values) == (1, 8)  # 1 - 2 * (1 + 10) / 1024 = 0.979; the next one has 0.891
+    assert median_interval(values, 0.98) == (0, 9)
+    assert median_interval(values[:5]) is None
+    assert median_interval(values[:6]) == (0, 5)
+    assert median_interval([1, 2, 3, 4, 5, math.inf])[1] == math.inf  # type: ignore[index]

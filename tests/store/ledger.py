@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
+
+from tuneworth.predictions import Predictions
 from tuneworth.spec import Budget, CurvePoint, Recipe, StudySpec, TrialResult, TrialSpec
 
 STUDY = StudySpec(name="first", tasks=("glue/mrpc",), recipe={"bitfit": {"learning_rate": [5e-4, 2e-3]}}, seeds=(0, 7))
@@ -53,3 +56,9 @@ def result(score: float = 200 / 3) -> TrialResult:
         notes=("größer", "a 'quote'"),
         environment={"torch": "2.13", "gpu": None, "cores": [1, 2.5]},
     )
+
+
+def answered(seed: int, task_fingerprint: str = "a" * 16) -> Predictions:
+    """Answers to 40 questions of three classes; the targets depend on the task alone."""
+    predicted = np.random.default_rng(seed).integers(0, 3, 40)
+    return Predictions.compact(predicted, np.arange(40) % 3, task_fingerprint)

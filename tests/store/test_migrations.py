@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from sqlalchemy import text
 
-from store.ledger import STUDY, plan
+from store.ledger import STUDY, answered, plan, result, trial
 from tuneworth.store.engine import make_engine, parse_url
 from tuneworth.store.migrate import known_revisions, upgrade
 from tuneworth.store.sql import SqlStore
@@ -32,6 +33,31 @@ def test_every_older_revision_becomes_the_newest(tmp_path: Path, revision: str) 
             found = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar_one()
             assert found == known_revisions()[-1]
         assert store.put_study(STUDY, plan(2)) == 2
+
+
+def test_a_store_of_the_first_version_keeps_its_trials_which_have_no_predictions(tmp_path: Path) -> None:
+    """The first revision's tables, filled as that version filled them."""
+    path = str(tmp_path / "store.db")
+    engine = make_engine(parse_url(path)[0], path, 1.0)
+    with engine.execution_options(write=True).begin() as connection:
+        upgrade(connection, "0001")
+        studies = text("INSERT INTO studies VALUES (1, 'first', :spec, 0)")
+        connection.execute(studies, {"spec": STUDY.dumps()})
+        for seed, state in enumerate(("done", "pending")):
+            trials = text("INSERT INTO trials (study_id, key, position, spec, state, attempt, result, updated) "
+                          "VALUES (1, :key, :position, :spec, :state, 0, :result, 0)")  # fmt: skip
+            connection.execute(trials, {
+                "key": trial(seed).key, "position": seed, "spec": trial(seed).model_dump_json(), "state": state,
+                "result": result().model_dump_json() if state == "done" else None,
+            })  # fmt: skip
+    engine.dispose()
+    with closing(SqlStore(path)) as store:
+        assert [record.result for record in store.records("first")] == [result(), None]
+        assert store.predictions("first") == {}
+        taken = store.claim("first", "me", 60.0)
+        assert taken is not None
+        assert store.finish("first", taken.trial.key, "me", result(), answered(1))
+        assert list(store.predictions("first")) == [trial(1).key]
 
 
 def test_an_interrupted_migration_leaves_nothing_behind(tmp_path: Path) -> None:

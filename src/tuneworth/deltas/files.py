@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,24 +48,60 @@ class DeltaInfo(Frozen):
     budget: str
     seed: int
     environment: Mapping[str, Any]
+    sha256: str | None = None
+    """Of delta.safetensors; None in deltas of before this was kept."""
 
 
 def save_delta(directory: Path, tensors: Mapping[str, torch.Tensor], info: DeltaInfo) -> int:
     """Write the directory whole or not at all; an older one in its place is replaced. Returns its size in bytes."""
     from safetensors.torch import save_file
 
+    with whole(directory) as scratch:
+        save_file({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, scratch / TENSORS)
+        write_info(scratch, info.model_copy(update={"sha256": _sha256(scratch / TENSORS)}))
+        return sum(path.stat().st_size for path in scratch.iterdir())
+
+
+def write_info(directory: Path, info: DeltaInfo) -> None:
+    (directory / INFO).write_text(info.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+
+@contextmanager
+def whole(directory: Path) -> Iterator[Path]:
+    """A scratch directory that takes the place of `directory` when the block ends well, and vanishes when it does not.
+
+    Raises DeltaError where the disk is full or does not let itself be written.
+    """
+    from safetensors import SafetensorError
+
     scratch = directory.with_name(f".{directory.name}.{os.getpid()}")
     shutil.rmtree(scratch, ignore_errors=True)
-    scratch.mkdir(parents=True)
     try:
-        save_file({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, scratch / TENSORS)
-        (scratch / INFO).write_text(info.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        size = sum(path.stat().st_size for path in scratch.iterdir())
+        scratch.mkdir(parents=True)
+        yield scratch
         shutil.rmtree(directory, ignore_errors=True)
         os.replace(scratch, directory)
+    except (OSError, SafetensorError) as error:
+        raise DeltaError(
+            f"cannot write {str(directory)!r}: {error}", "free some space, or give another place"
+        ) from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    return size
+
+
+def check_vacant(output: Path) -> None:
+    """Raises DeltaError where the directory `output` cannot be made, before anything is loaded."""
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise DeltaError(f"{str(output)!r} is there already", "give --output a directory that is new or empty")
+    check_parent(output)
+
+
+def check_parent(output: Path) -> None:
+    parent = output.absolute().parent
+    if not parent.is_dir():
+        raise DeltaError(f"there is no directory {str(output.parent)!r}", "make it first")
+    if not os.access(parent, os.W_OK):
+        raise DeltaError(f"cannot write into {str(output.parent)!r}", "give --output another place")
 
 
 def read_info(directory: Path) -> DeltaInfo:
@@ -80,12 +118,19 @@ def read_info(directory: Path) -> DeltaInfo:
         ) from None
 
 
-def read_tensors(directory: Path) -> dict[str, torch.Tensor]:
-    """Raises DeltaError for a truncated or foreign file."""
+def read_tensors(directory: Path, info: DeltaInfo) -> dict[str, torch.Tensor]:
+    """The tensors that `info`, of the same directory, belongs to. Raises DeltaError for a damaged or foreign file."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     try:
+        if info.sha256 not in (None, _sha256(directory / TENSORS)):
+            raise SafetensorError(f"its content is not what {INFO} says it is")
         return load_file(directory / TENSORS)
     except (SafetensorError, OSError) as error:
         raise DeltaError(f"{str(directory / TENSORS)!r} is damaged: {error}", "copy it again, or tune again") from None
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

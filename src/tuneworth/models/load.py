@@ -44,6 +44,11 @@ def load(source: str, num_labels: int, kind: Kind, generator: torch.Generator, a
     return Loaded(model, pristine.tokenizer, pristine.head)
 
 
+def forget() -> None:
+    """Let go of the weights that are kept for later calls: who loads one model, once, needs them once in memory."""
+    _pristine.cache_clear()
+
+
 @lru_cache(maxsize=1)
 def _pristine(source: str, num_labels: int, kind: Kind, allow_pickle: bool) -> Loaded:
     import torch
@@ -53,7 +58,7 @@ def _pristine(source: str, num_labels: int, kind: Kind, allow_pickle: bool) -> L
     if pickled and not allow_pickle:
         raise ModelError(f"{source!r} has pickled weights only", "trust them with --allow-pickle")
     try:
-        with torch.random.fork_rng(devices=[]), _quiet():
+        with torch.random.fork_rng(devices=[]), quiet():
             tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False, local_files_only=True)
             model, report = AutoModelForSequenceClassification.from_pretrained(
                 source,
@@ -126,7 +131,7 @@ def _pad(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, source: str
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """No progress bars, and no advice to train a head that is about to be trained."""
     from transformers.utils import logging
 

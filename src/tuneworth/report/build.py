@@ -4,40 +4,53 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tuneworth.report import words
-from tuneworth.report.cells import finished, group_trials
-from tuneworth.report.headline import FEW, best_small, featured, sentence
+from tuneworth import words
+from tuneworth.advice import Advice, advise_each, judge_claims
+from tuneworth.advice.evidence import FEW
+from tuneworth.cells import Group, finished, group_trials
+from tuneworth.looks import Question
+from tuneworth.report.plain import plain
 from tuneworth.report.toml import to_toml
-from tuneworth.report.value import EnvironmentFact, Failure, Group, Progress, Report
-from tuneworth.results import Row
+from tuneworth.report.value import EnvironmentFact, Failure, Progress, Report
+from tuneworth.results import Cell, Row
 from tuneworth.spec import StudySpec
+from tuneworth.stats import Answers
 
 __all__ = ["build"]
 
 
-def build(table: Sequence[Row], spec: StudySpec) -> Report:
-    """Everything that report, results and summary show, from `results.rows` and the study. No input is changed."""
+def build(
+    table: Sequence[Row], spec: StudySpec, answers: Mapping[Cell, Answers] | None = None, question: Question | None = None
+) -> Report:  # fmt: skip
+    """Everything that report, results and summary show, from `results.rows` and the study (as the store keeps it: with
+    its claims' dates). `answers`: test predictions by cell, without which nothing is said about new data. `question`: the
+    margin and confidence of advice, claims and comparisons. No input is changed."""
+    question = question or Question()
     reference = _reference(spec)
     groups = group_trials(table, reference)
-    shown = featured(groups)
+    advice = (
+        advise_each(table, margin=question.margin, confidence=question.confidence, answers=answers) if table else ()
+    )
     done = [row for row in table if finished(row)]
     progress = Progress(len(table), len(done), sum(row["state"] == "failed" for row in table))
     environment = _environment(done)
     return Report(
         study=spec.name,
-        asked=_asked(spec),
-        key_numbers=_key_numbers(progress, groups, shown, reference, done),
-        headline=tuple(sentence(group, reference, len(spec.models)) for group in shown)
-        or ("No trial of this study has a result yet.",),
+        asked=_asked(spec, table),
+        key_numbers=_key_numbers(progress, groups, done),
+        advice=advice,
+        plain=tuple(plain(one) for one in advice),
+        claims=judge_claims(table, spec, question.confidence),
+        question=question,
         cautions=_cautions(progress, groups, environment),
         progress=progress,
         reference=reference,
         methods=spec.methods,
         groups=groups,
-        featured=shown,
+        featured=_featured(groups, advice),
         failures=tuple(
             Failure(_trial(row), row["attempt"], row["error"] or "no reason was recorded")
             for row in table if row["state"] == "failed"
@@ -46,6 +59,15 @@ def build(table: Sequence[Row], spec: StudySpec) -> Report:
         environment=environment,
         study_file=to_toml(spec),
         trials=tuple(row for row in done if row["selected"]),
+        answers=answers or {},
+    )  # fmt: skip
+
+
+def _featured(groups: Sequence[Group], advice: Sequence[Advice]) -> tuple[Group, ...]:
+    asked = {(one.model, one.task, one.fraction, one.budget) for one in advice}
+    return tuple(
+        group for group in groups
+        if (group.model, group.task, group.fraction, group.budget) in asked and any(cell.scores for cell in group.cells)
     )  # fmt: skip
 
 
@@ -55,14 +77,16 @@ def _reference(spec: StudySpec) -> str | None:
     return "full" if kinds.get("full") == "full" else next((n for n, kind in kinds.items() if kind == "full"), None)
 
 
-def _asked(spec: StudySpec) -> tuple[tuple[str, str], ...]:
+def _asked(spec: StudySpec, table: Sequence[Row]) -> tuple[tuple[str, str], ...]:
+    added = {row["seed"] for row in table} - set(spec.seeds)
+    more = f", and up to {len(added)} more where the question was open" if added else ""
     return (
         (_label("Model", spec.models), words.listed(list(spec.models))),
         (_label("Method", spec.methods), words.listed(list(spec.methods))),
         (_label("Task", spec.tasks), words.listed(list(spec.tasks))),
         ("Training data", words.listed([words.fraction(value) for value in spec.fractions])),
         (_label("Budget", spec.budgets), words.listed([str(budget) for budget in spec.budgets])),
-        (_label("Seed", spec.seeds), words.listed([str(seed) for seed in spec.seeds])),
+        (_label("Seed", spec.seeds), words.listed([str(seed) for seed in spec.seeds]) + more),
     )
 
 
@@ -70,9 +94,7 @@ def _label(noun: str, values: Sequence[Any]) -> str:
     return noun if len(values) == 1 else f"{noun}s"
 
 
-def _key_numbers(
-    progress: Progress, groups: Sequence[Group], shown: Sequence[Group], reference: str | None, done: Sequence[Row]
-) -> tuple[tuple[str, str, str], ...]:
+def _key_numbers(progress: Progress, groups: Sequence[Group], done: Sequence[Row]) -> tuple[tuple[str, str, str], ...]:
     rest = []
     if progress.failed:
         rest.append(f"{progress.failed:,} failed")
@@ -89,10 +111,6 @@ def _key_numbers(
     spent = sum(row["train_seconds"] or 0 for row in done)
     beside = sum((row["eval_seconds"] or 0) + (row["setup_seconds"] or 0) for row in done)
     numbers.append(("Training time", words.seconds(spent), f"and {words.seconds(beside)} for evaluation and set-up"))
-    small = [cell for group in shown if (cell := best_small(group, reference)) and cell.delta_bytes is not None]
-    if small:
-        least = min(small, key=lambda cell: cell.delta_bytes or 0)
-        numbers.append(("Smallest headline delta", words.size(least.delta_bytes), f"{least.method}, saved per task"))
     return tuple(numbers)
 
 

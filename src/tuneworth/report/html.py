@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Iterable
 from functools import cache
 from importlib.resources import files
 from itertools import groupby
@@ -13,11 +12,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from tuneworth import words
 from tuneworth.errors import SpecError
-from tuneworth.report import words
 from tuneworth.report.charts import chart_data, charts, panels
 from tuneworth.report.palette import DARK_PAGE, LIGHT_PAGE, colours
-from tuneworth.report.value import Group, Report
+from tuneworth.report.plain import MEANING
+from tuneworth.report.value import Report, key_of
+from tuneworth.report.views.across import across
+from tuneworth.report.views.comparisons import family, on_new_data
+from tuneworth.report.views.learning import crossovers, reached, targets
+from tuneworth.report.views.stability import stability
+from tuneworth.report.views.summaries import COSTS, summaries
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -48,8 +53,10 @@ def write_page(text: str, path: Path) -> Path:
 def render_html(report: Report) -> str:
     """The page as text."""
     drawn = charts(report)
-    shown = panels(report)
-    page = {"charts": {chart.name: chart.spec for chart in drawn}, "panels": shown, **chart_data(report)}
+    cells = summaries(report)
+    shown = panels(report, cells)
+    specs = {name: spec for chart in drawn.values() for name, spec in chart.specs.items()}
+    page = {"charts": specs, "panels": shown, **chart_data(report, cells)}
     return (
         _templates()
         .get_template("page.html.j2")
@@ -57,8 +64,21 @@ def render_html(report: Report) -> str:
             report=report,
             charts=drawn,
             panels=shown,
-            tables=_tables(report.groups),
+            tables=_tables(report),
             choices=_choices(report),
+            costs=COSTS,
+            summary={key_of(one.group, one.cell.method): one for one in cells},
+            key_of=key_of,
+            family=family(report),
+            on_new_data=on_new_data(report),
+            crossovers=crossovers(report),
+            targets=targets(report),
+            reached=reached,
+            stability=lambda group: stability(report, group),
+            across=across(report),
+            meanings=MEANING,
+            several_models=len({group.model for group in report.groups}) > 1,
+            several_fractions=len({row["fraction"] for row in report.trials}) > 1,
             colour=dict(zip(report.methods, colours(report.methods), strict=True)),
             style=_asset("page.css").replace("LIGHT_PAGE", LIGHT_PAGE).replace("DARK_PAGE", DARK_PAGE),
             script=_asset("page.js"),
@@ -99,7 +119,7 @@ def _templates() -> Environment:
 
 @cache
 def _asset(name: str) -> str:
-    return files("tuneworth.report").joinpath(name).read_text(encoding="utf-8")
+    return files("tuneworth.report").joinpath("page", name).read_text(encoding="utf-8")
 
 
 @cache
@@ -120,15 +140,20 @@ def _script_json(value: Any) -> Markup:
     return Markup(text.replace("<", "\\u003c"))
 
 
-def _tables(groups: Iterable[Group]) -> list[dict[str, Any]]:
-    """One table a model and task; `low` and `high` span the scores of its seeds and baselines."""
+def _tables(report: Report) -> list[dict[str, Any]]:
+    """One table a model and task: `first` what advice is about, `rest` the other groups, and everything where nothing has
+    finished. `low` and `high` span the scores of its seeds and baselines."""
     tables = []
-    for (model, task), members in groupby(groups, key=lambda group: (group.model, group.task)):
+    for (model, task), members in groupby(report.groups, key=lambda group: (group.model, group.task)):
         parts = list(members)
+        first = [group for group in parts if group in report.featured] or parts
         scores = [score for group in parts for cell in group.cells for score in cell.scores.values()]
         low, high = min(scores, default=0.0), max(scores, default=1.0)
         metric = next((group.metric for group in parts if group.metric), "Score")
-        tables.append({"model": model, "task": task, "metric": metric, "groups": parts, "low": low, "high": high})
+        rest = [group for group in parts if group not in first]
+        tables.append(
+            {"model": model, "task": task, "metric": metric, "first": first, "rest": rest, "low": low, "high": high}
+        )
     return tables
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tuneworth.report.charts import Chart
 from tuneworth.report.palette import colours
 from tuneworth.report.streams import DataPanel, StreamReport
 
@@ -13,6 +13,15 @@ if TYPE_CHECKING:
     import altair as alt
 
 __all__ = ["stream_charts", "stream_page"]
+
+
+@dataclass(frozen=True)
+class Chart:
+    name: str
+    title: str
+    explanation: str
+    spec: dict[str, Any]
+
 
 CURVE_FIELDS = (
     "panel",
@@ -65,6 +74,7 @@ def stream_page(report: StreamReport) -> dict[str, Any]:
     panels += [{"title": p.title, "subtitle": "one point a stage"} for p in report.tasks]
     return {
         "charts": {chart.name: chart.spec for chart in stream_charts(report)}, "panels": panels,
+        "cells": {"fields": (), "values": ()}, "progress": {"fields": (), "values": ()},
         "trials": {"fields": ("panel", "chunk", "baseline"), "values": baselines},
         "curves": {"fields": CURVE_FIELDS, "values": points} if report.data
         else {"fields": STORED_FIELDS, "values": stored},

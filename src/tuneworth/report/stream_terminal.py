@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tuneworth.report import words
+from tuneworth import words
 from tuneworth.report.streams import DataPanel, StreamReport, TaskPanel
 
 if TYPE_CHECKING:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tuneworth.report import words
-from tuneworth.report.value import Cell, Group, Report
+from tuneworth import words
+from tuneworth.cells import Cell, Group
+from tuneworth.report.plain import Plain
+from tuneworth.report.value import Report
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.console import Group as Lines
     from rich.table import Table
+    from rich.text import Text
 
 __all__ = ["results", "show", "summary"]
 
@@ -24,7 +27,7 @@ def show(report: Report, console: Console) -> None:
 
 
 def results(report: Report) -> Lines:
-    """Every group of the study as a table, what one must know to read them, and the headline."""
+    """Every group of the study as a table, what one must know to read them, and the advice."""
     return _lines(report, report.groups)
 
 
@@ -48,8 +51,18 @@ def _lines(report: Report, groups: tuple[Group, ...]) -> Lines:
         parts.append(Text(f"  and {len(report.failures) - SHOWN} more; the report has them all"))
     if report.cautions:
         parts.append(Text())
-    parts += [Padding(Text(sentence, style="bold"), (0, 0, 1, 0)) for sentence in report.headline]
+    parts += [Padding(_advice(advice, several=len(report.plain) > 1), (0, 0, 1, 0)) for advice in report.plain]
     return Lines(*parts)
+
+
+def _advice(advice: Plain, several: bool) -> Text:
+    """The words that the report opens with; where there are several, each says what it is about."""
+    from rich.text import Text
+
+    text = Text(f"{advice.where}: " if several else "")
+    text.append(advice.act, style="bold")
+    text.append(f" {advice.why}" if advice.why else "")
+    return text.append(f" Evidence: {advice.grade}. {advice.meaning}")
 
 
 def _title(group: Group, report: Report) -> RenderableType:

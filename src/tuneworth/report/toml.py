@@ -33,6 +33,9 @@ def to_toml(spec: StudySpec) -> str:
         lines += _table("method", name, {"kind": variant.kind, **variant.options})
     for name, task in spec.task.items():
         lines += _table("task", name, task.model_dump(mode="json"))
+    for name, claim in spec.claim.items():
+        named = {key: value for key, value in claim.model_dump(mode="json").items() if value not in (None, [])}
+        lines += _table("claim", name, named | ({"budgets": [str(b) for b in claim.budgets]} if claim.budgets else {}))
     return "\n".join(lines) + "\n"
 
 

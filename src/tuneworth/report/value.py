@@ -3,68 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
 
+from tuneworth.advice import Advice, Judged
+from tuneworth.cells import Cell, Group
+from tuneworth.looks import Question
+from tuneworth.report.plain import Plain
+from tuneworth.results import Cell as CellKey
 from tuneworth.results import Row
-from tuneworth.stats import PairedDifference
+from tuneworth.stats import Answers
 
-__all__ = ["Cell", "EnvironmentFact", "Failure", "Group", "Progress", "Report"]
+__all__ = ["LARGE", "EnvironmentFact", "Failure", "Progress", "Report", "key_of"]
 
-
-@dataclass(frozen=True)
-class Cell:
-    """One method at one model, task, fraction and budget, over its seeds; the winning recipe where one was swept.
-
-    Numbers are means over the finished seeds, but `peak_memory_bytes`, the largest. None: no seed finished.
-    """
-
-    method: str
-    scores: Mapping[int, float]
-    """Test score by seed, in points."""
-    validation: float | None
-    mean: float | None
-    deviation: float | None
-    planned: int
-    failed: int
-    against_full: PairedDifference | None
-    """This method minus full, paired by seed; None for full itself, or where no seed is shared."""
-    mixed: bool
-    """The paired trials ran on unlike hardware or library versions."""
-    trainable_parameters: float | None
-    total_parameters: float | None
-    train_seconds: float | None
-    eval_seconds: float | None
-    setup_seconds: float | None
-    peak_memory_bytes: float | None
-    delta_bytes: float | None
-    recipe: Mapping[str, Any]
-    swept: tuple[str, ...]
-    """The keys of the recipe that more than one value was tried of."""
-    recipes_tried: int
-    tuning_seconds: float
-    """Training seconds over every recipe tried, the losing ones included."""
-    environments: frozenset[str]
-
-    @property
-    def trainable_share(self) -> float | None:
-        if self.trainable_parameters is None or not self.total_parameters:
-            return None
-        return self.trainable_parameters / self.total_parameters
+LARGE = 2000
+"""Trials beyond which a page shows means and intervals instead of every seed."""
 
 
-@dataclass(frozen=True)
-class Group:
-    """The methods that are compared with one another: same model, task, fraction and budget. In the study's order."""
-
-    model: str
-    task: str
-    fraction: float
-    budget: str
-    metric: str | None
-    baseline: float | None
-    """The score of always answering the majority class, or the mean."""
-    cells: tuple[Cell, ...]
+def key_of(group: Group, method: str) -> CellKey:
+    """The cell's key, as `results.cell_of` gives it."""
+    return group.model, method, group.task, group.fraction, group.budget
 
 
 @dataclass(frozen=True)
@@ -102,7 +59,12 @@ class Report:
     """What the study compares: (label, words)."""
     key_numbers: tuple[tuple[str, str, str], ...]
     """(label, number, note) of the first screen."""
-    headline: tuple[str, ...]
+    advice: tuple[Advice, ...]
+    """One a model and task, without limits, at the question's margin and confidence."""
+    plain: tuple[Plain, ...]
+    """The same advice, in the same order, in everyday words."""
+    claims: tuple[Judged, ...]
+    question: Question
     cautions: tuple[str, ...]
     progress: Progress
     reference: str | None
@@ -110,7 +72,7 @@ class Report:
     methods: tuple[str, ...]
     groups: tuple[Group, ...]
     featured: tuple[Group, ...]
-    """The group that speaks for each model and task: the most data, then the longest training."""
+    """The group that the advice on a model and task is about, where it has a finished trial."""
     failures: tuple[Failure, ...]
     notes: tuple[tuple[str, int], ...]
     """What trials noted (a halved micro-batch, say), with the number of trials."""
@@ -118,7 +80,17 @@ class Report:
     study_file: str
     trials: tuple[Row, ...]
     """The finished trials of the winning recipes: the dots and curves of the charts."""
+    answers: Mapping[CellKey, Answers] = field(default_factory=dict, repr=False)
+    """Test predictions by cell, as far as the store has them."""
 
     @property
     def swept(self) -> bool:
         return any(cell.recipes_tried > 1 for group in self.groups for cell in group.cells)
+
+    @property
+    def large(self) -> bool:
+        return len(self.trials) > LARGE
+
+    def reference_cell(self, group: Group) -> Cell | None:
+        """The reference method's cell, if any of its seeds finished."""
+        return next((cell for cell in group.cells if cell.method == self.reference and cell.scores), None)

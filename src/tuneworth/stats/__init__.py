@@ -1,6 +1,97 @@
 """Statistics: pure functions on arrays. Chance, where one needs it, comes from an explicit generator."""
 
-from tuneworth.stats.location import Interval, mean, mean_interval, standard_deviation
+from tuneworth.stats.across import average_rank, normalised, performance_profile, stratified_interval
+from tuneworth.stats.best import Regret, regrets
+from tuneworth.stats.compare import Comparison, Verdict, compare, holm
+from tuneworth.stats.curves import (
+    Crossing,
+    CurvePoint,
+    ScoreCurve,
+    area_under,
+    crossover,
+    learning_curve,
+    reaches,
+    score_at,
+    time_to,
+)
+from tuneworth.stats.estimate import Estimate, over_seeds
+from tuneworth.stats.examples import Answers, over_seeds_and_examples, score_on_new_data
+from tuneworth.stats.location import (
+    Interval,
+    interquartile_interval,
+    interquartile_mean,
+    mean,
+    mean_interval,
+    median,
+    median_interval,
+    standard_deviation,
+)
 from tuneworth.stats.paired import PairedDifference, paired_difference
+from tuneworth.stats.pareto import front, front_probability
+from tuneworth.stats.power import seeds_needed
+from tuneworth.stats.sequential import LOOKS, Decision, decide, level, next_look
+from tuneworth.stats.stability import (
+    brown_forsythe,
+    collapse_rate,
+    expected_best_of,
+    pitman_morgan,
+    spread_interval,
+    spread_ratio,
+    wilson,
+    worst_of,
+)
+from tuneworth.stats.training import still_rising
 
-__all__ = ["Interval", "PairedDifference", "mean", "mean_interval", "paired_difference", "standard_deviation"]
+__all__ = [
+    "LOOKS",
+    "Answers",
+    "Comparison",
+    "Crossing",
+    "CurvePoint",
+    "Decision",
+    "Estimate",
+    "Interval",
+    "PairedDifference",
+    "Regret",
+    "ScoreCurve",
+    "Verdict",
+    "area_under",
+    "average_rank",
+    "brown_forsythe",
+    "collapse_rate",
+    "compare",
+    "crossover",
+    "decide",
+    "expected_best_of",
+    "front",
+    "front_probability",
+    "holm",
+    "interquartile_interval",
+    "interquartile_mean",
+    "learning_curve",
+    "level",
+    "mean",
+    "mean_interval",
+    "median",
+    "median_interval",
+    "next_look",
+    "normalised",
+    "over_seeds",
+    "over_seeds_and_examples",
+    "paired_difference",
+    "performance_profile",
+    "pitman_morgan",
+    "reaches",
+    "regrets",
+    "score_at",
+    "score_on_new_data",
+    "seeds_needed",
+    "spread_interval",
+    "spread_ratio",
+    "standard_deviation",
+    "still_rising",
+    "stratified_interval",
+    "time_to",
+    "wilson",
+    "worst_of",
+]

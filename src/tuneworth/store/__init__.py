@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from tuneworth.predictions import Predictions
 from tuneworth.spec import StudySpec, TrialRecord, TrialResult, TrialSpec
 
 __all__ = ["Counts", "Store", "files_dir", "open_store"]
@@ -33,7 +34,8 @@ class Store(Protocol):
         """Make or update a study and add its trials in order; known keys stay untouched. Returns how many were new.
 
         Trials of earlier plans that the new spec no longer asks for are kept, but are no longer part of the study's
-        plan: `claim`, `records` and `counts` leave them out until a later spec asks for them again.
+        plan: `claim`, `records` and `counts` leave them out until a later spec asks for them again. The spec is kept as
+        `spec.stating` dates its claims: by how many trials of the study, of any plan, had finished before.
         """
         ...
 
@@ -71,8 +73,10 @@ class Store(Protocol):
         """Who holds running trials of the study."""
         ...
 
-    def finish(self, study: str, key: str, owner: str, result: TrialResult) -> bool:
-        """Record a result. False, and nothing recorded, where `owner` no longer holds the trial."""
+    def finish(
+        self, study: str, key: str, owner: str, result: TrialResult, predictions: Predictions | None = None
+    ) -> bool:
+        """Record a result and what was predicted. False, and nothing recorded, where `owner` no longer holds the trial."""
         ...
 
     def fail(self, study: str, key: str, owner: str, error: str) -> bool:
@@ -89,6 +93,10 @@ class Store(Protocol):
 
     def records(self, study: str) -> list[TrialRecord]:
         """Every trial of the study's plan, in plan order."""
+        ...
+
+    def predictions(self, study: str) -> dict[str, Predictions]:
+        """By key, those of the study's plan that were recorded, in plan order. One array of targets serves a whole task."""
         ...
 
     def counts(self, study: str) -> Counts:

@@ -5,11 +5,16 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 from tuneworth.errors import StoreError, did_you_mean
+from tuneworth.predictions import Predictions
 from tuneworth.spec import State, StudySpec, TrialRecord, TrialResult, TrialSpec
 from tuneworth.store import Counts
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 @dataclass
@@ -20,6 +25,7 @@ class _Trial:
     owner: str | None = None
     lease_expires: float = 0.0
     result: TrialResult | None = None
+    predictions: Predictions | None = None
     error: str | None = None
 
     def free(self, state: State) -> None:
@@ -41,14 +47,17 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self._studies: dict[str, _Study] = {}
+        self._targets: dict[str, NDArray[Any]] = {}
         self._lock = threading.RLock()
 
     def put_study(self, spec: StudySpec, trials: Iterable[TrialSpec]) -> int:
         plan = {trial.key: trial for trial in trials}
         with self._lock:
+            before = self._studies.get(spec.name)
             study = self._studies.setdefault(spec.name, _Study(spec))
             new = plan.keys() - study.trials.keys()
-            study.spec = spec
+            finished = sum(trial.state == "done" for trial in study.trials.values())
+            study.spec = spec.stating(before.spec if before else None, finished)
             study.trials.update({key: _Trial(trial) for key, trial in plan.items() if key in new})
             study.plan = [study.trials[key] for key in plan]
             return len(new)
@@ -96,11 +105,13 @@ class MemoryStore:
         with self._lock:
             return sorted({trial.owner for trial in self._study(study).trials.values() if trial.owner is not None})
 
-    def finish(self, study: str, key: str, owner: str, result: TrialResult) -> bool:
+    def finish(
+        self, study: str, key: str, owner: str, result: TrialResult, predictions: Predictions | None = None
+    ) -> bool:
         with self._lock:
             held = self._held(study, owner, key)
             for trial in held:
-                trial.result, trial.error = result, None
+                trial.result, trial.predictions, trial.error = result, self._sharing_targets(predictions), None
                 trial.free("done")
             return bool(held)
 
@@ -129,6 +140,11 @@ class MemoryStore:
         with self._lock:
             return [_record(study, trial) for trial in self._study(study).plan]
 
+    def predictions(self, study: str) -> dict[str, Predictions]:
+        with self._lock:
+            plan = self._study(study).plan
+            return {trial.trial.key: trial.predictions for trial in plan if trial.predictions is not None}
+
     def counts(self, study: str) -> Counts:
         with self._lock:
             states = [trial.state for trial in self._study(study).plan]
@@ -136,6 +152,12 @@ class MemoryStore:
 
     def close(self) -> None:
         pass
+
+    def _sharing_targets(self, predictions: Predictions | None) -> Predictions | None:
+        if predictions is None:
+            return None
+        known = self._targets.setdefault(predictions.task_fingerprint, predictions.targets)
+        return replace(predictions, targets=known)
 
     def _study(self, name: str) -> _Study:
         if name not in self._studies:

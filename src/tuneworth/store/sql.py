@@ -7,19 +7,24 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from sqlalchemy import JSON, ColumnElement, Connection, Text, cast, func, literal, or_, select, update
 
 from tuneworth.errors import StoreError, did_you_mean
+from tuneworth.predictions import Predictions, pack, unpack
 from tuneworth.spec import StudySpec, TrialRecord, TrialResult, TrialSpec
 from tuneworth.store import Counts
 from tuneworth.store.engine import check_path, make_engine, no_store, parse_url, use_write_ahead_log
 from tuneworth.store.migrate import current_revision, known_revisions, migrate
 from tuneworth.store.problems import store_errors
-from tuneworth.store.tables import studies, trials
+from tuneworth.store.tables import predictions as predictions_table
+from tuneworth.store.tables import studies, targets, trials
 from tuneworth.store.uninterrupted import uninterrupted
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -79,6 +84,8 @@ class SqlStore:
     def _put(self, connection: Connection, spec: StudySpec, plan: list[TrialSpec]) -> int:
         insert = self._insert()
         now = time.time()
+        if spec.claim:
+            spec = self._date_claims(connection, spec)
         study = insert(studies).values(name=spec.name, spec=spec.dumps(), created=now)
         study = study.on_conflict_do_update(index_elements=["name"], set_={"spec": study.excluded.spec})
         study_id = connection.execute(study.returning(studies.c.id)).scalar_one()
@@ -98,6 +105,12 @@ class SqlStore:
                 rows,
             )
         return sum(trial.key not in known for trial in plan)
+
+    def _date_claims(self, connection: Connection, spec: StudySpec) -> StudySpec:
+        this = studies.c.name == spec.name
+        text = connection.scalar(select(studies.c.spec).where(this).with_for_update())
+        done = select(func.count()).select_from(trials.join(studies)).where(this, trials.c.state == "done")
+        return spec.stating(self._parse(StudySpec, text) if text else None, connection.scalar(done) or 0)
 
     def get_study(self, name: str) -> StudySpec:
         with self._read() as connection:
@@ -158,11 +171,24 @@ class SqlStore:
             rows = connection.scalars(select(trials.c.owner).where(mine, trials.c.state == "running").distinct())
             return sorted(rows)
 
-    def finish(self, study: str, key: str, owner: str, result: TrialResult) -> bool:
+    def finish(
+        self, study: str, key: str, owner: str, result: TrialResult, predictions: Predictions | None = None
+    ) -> bool:
         text = _dump_result(result)
+        packed = None if predictions is None else (pack(predictions.predicted), pack(predictions.targets))
         with self._write() as connection:
-            held = _held(_study_id(connection, study), owner, key)
-            return _change(connection, held, state="done", result=text, error=None, **_FREE) == 1
+            study_id = _study_id(connection, study)
+            held = _held(study_id, owner, key)
+            if _change(connection, held, state="done", result=text, error=None, **_FREE) == 0:
+                return False
+            if predictions is not None and packed is not None:
+                task = {"task_fingerprint": predictions.task_fingerprint}
+                insert = self._insert()
+                connection.execute(insert(targets).values(**task, packed=packed[1]).on_conflict_do_nothing())
+                connection.execute(
+                    insert(predictions_table).values(study_id=study_id, key=key, **task, packed=packed[0])
+                )
+            return True
 
     def fail(self, study: str, key: str, owner: str, error: str) -> bool:
         # No database holds NUL characters or half of a surrogate pair; an error's text may quote a file that has them.
@@ -191,6 +217,23 @@ class SqlStore:
             plan = select(*_RECORD).where(mine, trials.c.position.is_not(None)).order_by(trials.c.position)
             rows = connection.execute(plan).all()
         return [self._record(study, row) for row in rows]
+
+    def predictions(self, study: str) -> dict[str, Predictions]:
+        kept = predictions_table
+        with self._read() as connection:
+            mine = trials.c.study_id == _study_id(connection, study)
+            of_trial = (kept.c.study_id == trials.c.study_id) & (kept.c.key == trials.c.key)
+            plan = select(kept.c.key, kept.c.task_fingerprint, kept.c.packed).join(trials, of_trial)
+            plan = plan.where(mine, trials.c.position.is_not(None)).order_by(trials.c.position)
+            rows = connection.execute(plan).all()
+            tasks = {row.task_fingerprint for row in rows}
+            truth = select(targets).where(targets.c.task_fingerprint.in_(tasks))
+            packed = {row.task_fingerprint: row.packed for row in connection.execute(truth)}
+        true = {task: self._unpack(array) for task, array in packed.items()}
+        return {
+            row.key: Predictions(self._unpack(row.packed), true[row.task_fingerprint], row.task_fingerprint)
+            for row in rows
+        }
 
     def counts(self, study: str) -> Counts:
         with self._read() as connection:
@@ -224,6 +267,14 @@ class SqlStore:
             result=None if row.result is None else self._parse(TrialResult, row.result),
             error=row.error,
         )
+
+    def _unpack(self, packed: bytes) -> NDArray[Any]:
+        try:
+            return unpack(packed)
+        except ValueError as error:
+            raise StoreError(
+                f"the store at {self.where} holds predictions that cannot be read", "restore a copy of the store"
+            ) from error
 
     def _parse(self, model: type[T], text: str) -> T:
         try:

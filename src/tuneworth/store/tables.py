@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Double, ForeignKey, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy import (
+    Column,
+    Double,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
 
 metadata = MetaData()
 
@@ -32,4 +44,21 @@ trials = Table(
     Column("error", Text),
     Column("updated", Double, nullable=False),
     Index("ix_trials_claim", "study_id", "state", "position"),
+)
+
+# Arrays, as `predictions.pack` makes them; apart from the trials, so that listing those reads none of it.
+targets = Table(
+    "targets",
+    metadata,
+    Column("task_fingerprint", String(64), primary_key=True),
+    Column("packed", LargeBinary, nullable=False),
+)
+predictions = Table(
+    "predictions",
+    metadata,
+    Column("study_id", Integer, primary_key=True),
+    Column("key", String(64), primary_key=True),
+    Column("task_fingerprint", String(64), ForeignKey("targets.task_fingerprint"), nullable=False),
+    Column("packed", LargeBinary, nullable=False),
+    ForeignKeyConstraint(["study_id", "key"], ["trials.study_id", "trials.key"]),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from statistics import fmean
 
-from tuneworth.report import words
+from tuneworth import words
 from tuneworth.results import Row
 
 __all__ = ["FEW", "TOLERANCE", "advise"]

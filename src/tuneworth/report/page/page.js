@@ -35,21 +35,24 @@
       if (param.name in chosen) param.value = chosen[param.name];
     }
     spec.title = { text: panel.title, subtitle: panel.subtitle };
-    spec.datasets = { ...spec.datasets, trials: records(page.trials, number), curves: records(page.curves, number) };
+    const tables = Object.fromEntries(["trials", "cells", "progress", "curves"].map((name) => [name, records(page[name], number)]));
+    spec.datasets = { ...spec.datasets, ...tables };
     return spec;
+  }
+
+  async function draw(element, config) {
+    const spec = specification(element);
+    const options = { actions: false, config, renderer: "svg", tooltip: { theme: dark.matches ? "dark" : "light" } };
+    views.get(element)?.finalize();
+    views.set(element, await vegaEmbed(element, spec, options));
+    element.dataset.drawn = dark.matches ? "dark" : "light";
   }
 
   async function drawAll() {
     const turn = ++drawing;
     const config = theme();
     for (const element of document.querySelectorAll(".chart")) {
-      const spec = specification(element);
-      const many = spec.datasets.trials.length > 2000;
-      const options = { actions: false, config, renderer: many ? "canvas" : "svg", tooltip: { theme: dark.matches ? "dark" : "light" } };
-      views.get(element)?.finalize();
-      const drawn = await vegaEmbed(element, spec, options);
-      views.set(element, drawn);
-      element.dataset.drawn = dark.matches ? "dark" : "light";
+      await draw(element, config);
       if (turn !== drawing) return; // the theme changed again meanwhile
     }
   }
@@ -78,6 +81,15 @@
       take();
       for (const { view } of views.values())
         if (view.getState().signals && select.name in view.getState().signals) view.signal(select.name, chosen[select.name]).runAsync();
+    });
+  }
+  for (const select of document.querySelectorAll(".cost select")) {
+    const shown = [...document.querySelectorAll("#cost .chart")];
+    const take = () => { for (const element of shown) element.dataset.chart = select.value; };
+    take();
+    select.addEventListener("change", () => {
+      take();
+      for (const element of shown) draw(element, theme());
     });
   }
   for (const link of document.querySelectorAll("a.save")) link.addEventListener("click", save);

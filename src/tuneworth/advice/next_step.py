@@ -1,0 +1,109 @@
+"""What to be careful about beside an advice, and the command that would make its evidence stronger."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from math import ceil
+
+from tuneworth import words
+from tuneworth.advice.case import Case
+from tuneworth.advice.evidence import ENOUGH, FEW, Evidence
+from tuneworth.cells import Cell
+from tuneworth.spec import Budget
+from tuneworth.stats import next_look
+
+__all__ = ["cautions", "next_command"]
+
+
+def cautions(case: Case) -> tuple[str, ...]:
+    """What stands between this advice and stronger evidence, or should be known beside it; a sentence each."""
+    found = []
+    missing = [cell.method for cell in case.group.cells if not cell.scores]
+    if missing and len(missing) < len(case.group.cells):
+        found.append(f"Without a result, and so not considered: {words.listed(missing)}.")
+    unlike = {cell.method: len(cell.scores) for cell in case.within}
+    if len(set(unlike.values())) > 1:
+        each = words.listed([f"{method} {number}" for method, number in unlike.items()])
+        found.append(f"Methods have unlike numbers of seeds ({each}); each pair is compared over those that both have.")
+    evidence = case.evidence
+    if evidence is None:
+        return tuple(found)
+    if evidence.rising:
+        found.append(f"Still learning when the budget ended: {words.listed(list(evidence.rising))}. "
+                     f"With a longer budget than {case.group.budget} the order may change.")  # fmt: skip
+    if evidence.failed:
+        found.append(
+            f"Trials failed: {words.listed(list(evidence.failed))}. Each counts with the score of the baseline."
+        )
+    collapsed = [method for method in evidence.collapsed if method in evidence.learnt and method not in evidence.failed]
+    if collapsed:
+        found.append(f"Some trials ended no better than the baseline: {words.listed(collapsed)}. Such collapses weigh on the "
+                     "mean, and few seeds show how often they come.")  # fmt: skip
+    if evidence.mixed:
+        found.append(f"Compared across unlike hardware or versions: {words.listed(list(evidence.mixed))}.")
+    flat = [cell.method for cell in case.within if cell.method not in evidence.learnt]
+    if flat and evidence.learnt and evidence.seeds >= FEW:
+        found.append(f"Not clearly above the baseline of {words.points(case.group.baseline)}, and so never recommended: "
+                     f"{words.listed(flat)}.")  # fmt: skip
+    efforts = {cell.method: cell.recipes_tried for cell in case.within}
+    if len(set(efforts.values())) > 1:
+        each = words.listed([f"{method} {number}" for method, number in efforts.items()])
+        found.append(f"Unequal tuning effort (recipes tried: {each}) favours the more tuned.")
+    if case.chosen and evidence.grade == "moderate" and len(case.within) > 1:
+        found += _on_new_data(case, evidence)
+    if case.chosen and evidence.seeds < ENOUGH and case.chosen.method not in evidence.collapsed:
+        unseen = 1 - 0.05 ** (1 / evidence.seeds)  # the exact 95% bound of a rate of which n runs show nothing
+        found.append(f"No trial of {case.chosen.method} fell to the baseline, but {words.several(evidence.seeds, 'seed')} "
+                     f"cannot rule out that up to {100 * unseen:.0f}% would.")  # fmt: skip
+    return tuple(found)
+
+
+def _on_new_data(case: Case, evidence: Evidence) -> list[str]:
+    if evidence.wide is None:
+        return ["It holds for these test examples; the store has no predictions from which to tell for new data."]
+    assert case.chosen is not None
+    high = evidence.wide[case.chosen.method].high
+    if high <= case.margin:
+        return []
+    return [f"It holds for these test examples; on new data of this kind {case.chosen.method} may be up to "
+            f"{words.points(high)} points behind the best. More test examples narrow that, more seeds do not."]  # fmt: skip
+
+
+def next_command(case: Case) -> str | None:
+    """The command that would make the evidence stronger; what a study file needs first stands behind `#`. None: nothing."""
+    run, edit = f"tuneworth run {shlex.quote(case.study)}", "tuneworth run STUDY.toml"
+    measured: Sequence[Cell] = [cell for cell in case.group.cells if cell.scores]
+    if not measured:
+        return run
+    if len(measured) == 1:
+        return run if len(case.group.cells) > 1 else f"{edit}  # with more methods in it"
+    if case.evidence is None:
+        return "tuneworth methods"
+    evidence, longer = case.evidence, f"{edit}  # with budgets = [{_twice(case.group.budget)}] in it"
+    decided = evidence.grade in ("strong", "moderate")
+    if evidence.grade == "strong" or (decided and len(case.within) == 1):
+        return None
+    if not evidence.learnt and evidence.seeds >= FEW:
+        return longer
+    confidence = "" if case.confidence == 0.95 else f" --confidence {case.confidence:g}"
+    look = next_look(evidence.seeds)
+    if look and not evidence.lasting:
+        return f"{run} --until-decided --margin {case.margin:g}{confidence}"
+    if not decided:  # every seed is used; the bounds hold for any margin, so the user may see which one they decide at
+        enough = ceil(10 * evidence.behind[evidence.surest].high) / 10
+        return f"tuneworth advise {shlex.quote(case.study)} --margin {enough:g}{confidence}"
+    if evidence.in_doubt(evidence.rising):
+        return longer
+    if evidence.in_doubt(evidence.failed):
+        return f"{run} --retry-failed"
+    if evidence.in_doubt(evidence.mixed) or evidence.wide is None:
+        return f"{run} --store fresh.db"
+    if look and (evidence.seeds < ENOUGH or evidence.in_doubt(evidence.collapsed)):
+        return f"{edit}  # with seeds = {look}"
+    return f"{edit}  # with more test examples"
+
+
+def _twice(budget: str) -> str:
+    parsed = Budget.parse(budget)
+    return f'"{parsed.model_copy(update={"amount": 2 * parsed.amount})}"'

@@ -1,0 +1,122 @@
+"""Advice in one sentence that a person can act on."""
+
+from __future__ import annotations
+
+from math import isfinite
+
+from tuneworth import words
+from tuneworth.advice.case import Case
+from tuneworth.advice.evidence import FEW, Evidence
+from tuneworth.advice.limits import cost_in_words
+from tuneworth.advice.value import Pair
+from tuneworth.cells import Cell
+from tuneworth.spec import Budget
+
+__all__ = ["evidence_in_words", "sentence"]
+
+
+def sentence(case: Case) -> str:
+    measured = [cell for cell in case.group.cells if cell.scores]
+    if not measured:
+        return f"Nothing to advise on {case.where}: no trial has a result yet. Evidence: none."
+    if len(measured) == 1:
+        [only] = measured
+        return (f"Nothing to choose between on {case.where}: only {only.method} has a result, {words.points(only.mean)} "
+                f"{case.group.metric} over {words.several(len(only.scores), 'seed')}. Evidence: none.")  # fmt: skip
+    if case.evidence is None:
+        return f"No method keeps your limits on {case.where}: {_nearest(case)}. Evidence: none."
+    if case.chosen is None:
+        return f"{_nothing_chosen(case, case.evidence)} Evidence: none."
+    costs = ", ".join(_costs(case, case.chosen))
+    use = "Use" if case.evidence.grade != "weak" else "Lean to"
+    return (f"{use} {case.chosen.method} ({_recipe(case.chosen)}) on {case.where}: {_standing(case)}, {costs}. "
+            f"Evidence: {case.evidence.grade}.")  # fmt: skip
+
+
+def _nothing_chosen(case: Case, evidence: Evidence) -> str:
+    names = [method for method, status in evidence.status.items() if status != "outside"]
+    if evidence.seeds < FEW:
+        few = f"{words.several(evidence.seeds, 'paired seed')} can carry no recommendation (from {FEW} on)"
+        return (
+            f"Undecided between {words.listed(names)} on {case.where}: {few}."
+            if len(names) > 1
+            else f"{few} on {case.where}."
+        )
+    if not evidence.learnt:
+        return (f"Nothing to recommend on {case.where}: no method is clearly above the baseline of "
+                f"{words.points(case.group.baseline)} {case.group.metric}, which gives one answer for all.")  # fmt: skip
+    seeds, surest = words.several(evidence.seeds, "paired seed"), evidence.surest
+    behind = words.points(evidence.behind[surest].high)
+    return (f"Undecided between {words.listed(names)} on {case.where}: none is shown to be within {case.apart} of the best "
+            f"({seeds}; the surest is {surest}, at most {behind} points behind).")  # fmt: skip
+
+
+def _nearest(case: Case) -> str:
+    """For each limit that every method breaks, the method that comes nearest; else that none keeps all of them."""
+    parts = []
+    methods = {one.method for one in case.excluded}
+    for limit in dict.fromkeys(one.limit for one in case.excluded):
+        broken = [one for one in case.excluded if one.limit == limit]
+        known = [one for one in broken if one.value is not None]
+        if {one.method for one in broken} == methods and known:
+            least = min(known, key=lambda one: one.value or 0.0)
+            most = cost_in_words(limit, getattr(case.limits, limit))
+            parts.append(f"the least is {cost_in_words(limit, least.value)} ({least.method}), the limit {most}")
+    return "; ".join(parts) or "each is kept by some, but no method keeps all of them"
+
+
+def _recipe(cell: Cell) -> str:
+    changed = [key for key in cell.swept if key != "learning_rate"]
+    return ", ".join([f"lr {cell.recipe['learning_rate']:g}", *(f"{key} {cell.recipe[key]}" for key in changed)])
+
+
+def _standing(case: Case) -> str:
+    """Against the largest of the others, which is what one saves on, and against the best where that is another one."""
+    assert case.evidence is not None
+    assert case.chosen is not None
+    others = [cell for cell in case.within if cell.method != case.chosen.method]
+    if not others:
+        return f"the only method that keeps your limits, {words.points(case.chosen.mean)} {case.group.metric}"
+    largest = max(others, key=lambda cell: cell.trainable_parameters or 0.0)
+    best = max(others, key=lambda cell: cell.mean or 0.0)
+    rival = best if (largest.trainable_parameters or 0.0) < (case.chosen.trainable_parameters or 0.0) else largest
+    text = _compared(case, case.evidence, rival)
+    behind = case.evidence.behind[case.chosen.method].high
+    if best is not rival and (best.mean or 0.0) > (case.chosen.mean or 0.0) and isfinite(behind):
+        text += f"; the best, {best.method}, is at most {words.points(behind)} points ahead"
+    return text
+
+
+def _compared(case: Case, evidence: Evidence, rival: Cell) -> str:
+    pair = next((pair for pair in case.pairs if pair.b == rival.method), None)
+    if pair is None:
+        return f"as good as any within {case.apart}"
+    how = {"equivalent": f"equivalent to {rival.method} within {case.apart}", "better": f"better than {rival.method}"}
+    text = how.get(pair.verdict, f"at most {case.apart} below {rival.method}")
+    if evidence.grade == "weak" and pair.verdict not in how:
+        text = f"probably {text}"
+    return f"{text} ({evidence_in_words(pair, case.confidence)})"
+
+
+def evidence_in_words(pair: Pair, confidence: float) -> str:
+    """difference -0.3, 95% CI -0.8 to 0.2, 10 paired seeds."""
+    parts = [f"difference {words.change(pair.difference)}"]
+    if pair.low is not None and pair.high is not None:
+        parts.append(f"{100 * confidence:g}% CI {words.between((pair.low, pair.high))}")
+    return ", ".join([*parts, words.several(pair.seeds, "paired seed")])
+
+
+def _costs(case: Case, cell: Cell) -> list[str]:
+    costs = [f"{words.share(cell.trainable_share)} of the parameters", f"{words.size(cell.delta_bytes)} a task"]
+    largest = max(case.group.cells, key=lambda other: other.trainable_parameters or 0.0)
+    if (
+        largest is not cell
+        and not Budget.parse(case.group.budget).timed
+        and cell.train_seconds
+        and largest.train_seconds
+    ):
+        speed = largest.train_seconds / cell.train_seconds
+        if not 0.95 < speed < 1.05:
+            how = f"{speed:.1f}x faster" if speed > 1 else f"{1 / speed:.1f}x slower"
+            costs.append(f"{how} than {largest.method}")
+    return costs

@@ -1,0 +1,70 @@
+"""Advice and claims in a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from tuneworth import words
+from tuneworth.advice.limits import cost_in_words
+from tuneworth.advice.value import Advice, Candidate
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+__all__ = ["overall", "show"]
+
+_STATUS = {"inside": "yes", "open": "open", "outside": "no"}
+
+
+def show(advices: Sequence[Advice], console: Console) -> None:
+    """Each advice: the sentence, the methods within the limits, what was excluded, cautions, the next command."""
+    for advice in advices:
+        _line(console, advice.sentence)
+        if advice.candidates:
+            console.print(_table(advice))
+        for one in advice.excluded:
+            _line(console, f"beyond your limits: {one.method}, {cost_in_words(one.limit, one.value)}")
+        for caution in advice.cautions:
+            _line(console, f"note: {caution}")
+        if advice.next_command:
+            _line(console, f"surer: {advice.next_command}")
+        _line(console, "")
+    if len(advices) > 1:
+        _line(console, overall(advices))
+
+
+def overall(advices: Sequence[Advice]) -> str:
+    """What holds over several tasks or models: one method for all of them, or which is recommended where."""
+    chosen = [advice.recommendation.method if advice.recommendation else None for advice in advices]
+    where = [f"{advice.task} ({advice.model})" for advice in advices]
+    if len(set(chosen)) == 1:
+        return f"Overall: {chosen[0]} is recommended everywhere, on {words.listed(where)}." if chosen[0] else (
+            "Overall: nothing can be recommended anywhere yet.")  # fmt: skip
+    each = [f"{method or 'nothing yet'} on {place}" for method, place in zip(chosen, where, strict=True)]
+    return f"Overall: no single method; {words.listed(each)}."
+
+
+def _table(advice: Advice) -> object:
+    from rich.table import Table
+
+    table = Table("method", box=None, pad_edge=False)
+    for column in (advice.metric or "score", "behind best", "seeds", "trained", "delta", "time", "memory"):
+        table.add_column(column, justify="right")
+    table.add_column(f"within {advice.margin:g}?")
+    for one in advice.candidates:
+        table.add_row(
+            one.method, words.points(one.score), _behind(one), str(one.seeds), words.share(one.trainable_share),
+            words.size(one.delta_bytes), words.seconds(one.train_seconds), words.size(one.peak_memory_bytes),
+            _STATUS[one.status],
+        )  # fmt: skip
+    return table
+
+
+def _behind(one: Candidate) -> str:
+    low, high = one.behind
+    return "not known" if high is None else f"{words.points(low)} to {words.points(high)}"
+
+
+def _line(console: Console, text: str) -> None:
+    console.print(text, markup=False, soft_wrap=True)

@@ -1,0 +1,168 @@
+"""From trials to cells: means over seeds, and the paired comparison with full fine-tuning. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from statistics import fmean
+from typing import Any
+
+from tuneworth.results import Row, cell_of, tuning_seconds
+from tuneworth.stats import PairedDifference, mean, paired_difference, standard_deviation, still_rising
+
+__all__ = ["Cell", "Group", "finished", "group_trials", "mixed"]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One method at one model, task, fraction and budget, over its seeds; the winning recipe where one was swept.
+
+    Numbers are means over the finished seeds, but `peak_memory_bytes`, the largest. None: no seed finished.
+    """
+
+    method: str
+    scores: Mapping[int, float]
+    """Test score by seed, in points."""
+    validation: float | None
+    mean: float | None
+    deviation: float | None
+    planned: int
+    failed_seeds: tuple[int, ...]
+    against_full: PairedDifference | None
+    """This method minus full, paired by seed; None for full itself, or where no seed is shared."""
+    mixed: bool
+    """The paired trials ran on unlike hardware or library versions."""
+    trainable_parameters: float | None
+    total_parameters: float | None
+    train_seconds: float | None
+    eval_seconds: float | None
+    setup_seconds: float | None
+    peak_memory_bytes: float | None
+    delta_bytes: float | None
+    recipe: Mapping[str, Any]
+    swept: tuple[str, ...]
+    """The keys of the recipe that more than one value was tried of."""
+    recipes_tried: int
+    tuning_seconds: float
+    """Training seconds over every recipe tried, the losing ones included."""
+    environment: Mapping[int, str]
+    """Hardware and library versions by seed, as one text."""
+    rising: tuple[int, ...]
+    """The seeds whose validation curve still rose when the budget ended."""
+    delta_path: str | None
+    """The delta of the best seed on validation, of those that were kept."""
+
+    @property
+    def failed(self) -> int:
+        return len(self.failed_seeds)
+
+    @property
+    def trainable_share(self) -> float | None:
+        if self.trainable_parameters is None or not self.total_parameters:
+            return None
+        return self.trainable_parameters / self.total_parameters
+
+
+@dataclass(frozen=True)
+class Group:
+    """The methods that are compared with one another: same model, task, fraction and budget. In the study's order."""
+
+    model: str
+    task: str
+    fraction: float
+    budget: str
+    metric: str | None
+    baseline: float | None
+    """The score of always answering the majority class, or the mean."""
+    cells: tuple[Cell, ...]
+
+
+def finished(row: Row) -> bool:
+    return row["state"] == "done" and row["score"] is not None
+
+
+def group_trials(table: Sequence[Row], reference: str | None) -> tuple[Group, ...]:
+    """Every group of the plan, in plan order of model and task, then by fraction and budget; methods in plan order."""
+    spent = tuning_seconds(table)
+    places: dict[tuple[str, str, float, str], dict[str, list[Row]]] = {}
+    for row in table:
+        place = row["model"], row["task"], row["fraction"], row["budget"]
+        places.setdefault(place, {}).setdefault(row["method"], []).append(row)
+    groups = []
+    for (model, task, fraction, budget), methods in places.items():
+        measured = {method: _cell(method, trials, spent[cell_of(trials[0])]) for method, trials in methods.items()}
+        full = measured.get(reference or "")
+        cells = tuple(cell if cell is full else _against(cell, full) for cell in measured.values())
+        done = [row for trials in methods.values() for row in trials if finished(row)]
+        baselines = [row["baseline_score"] for row in done if row["baseline_score"] is not None]
+        groups.append(
+            Group(model, task, fraction, budget, done[0]["metric"] if done else None,
+                  fmean(baselines) if baselines else None, cells)
+        )  # fmt: skip
+    return _ordered(groups)
+
+
+def _ordered(groups: list[Group]) -> tuple[Group, ...]:
+    orders: list[list[Any]] = [
+        list(dict.fromkeys(getattr(group, name) for group in groups)) for name in ("model", "task", "budget")
+    ]
+    models, tasks, budgets = (order.index for order in orders)
+    return tuple(sorted(groups, key=lambda g: (models(g.model), tasks(g.task), g.fraction, budgets(g.budget))))
+
+
+def _cell(method: str, trials: list[Row], spent: float) -> Cell:
+    chosen = [row for row in trials if row["selected"]]
+    done = [row for row in chosen if finished(row)]
+    scores = {row["seed"]: row["score"] for row in done}
+    return Cell(
+        method=method, scores=scores, validation=_over(done, "validation_score"),
+        mean=mean(list(scores.values())) if scores else None,
+        deviation=standard_deviation(list(scores.values())) if scores else None,
+        planned=len(chosen), failed_seeds=tuple(row["seed"] for row in chosen if row["state"] == "failed"),
+        against_full=None, mixed=False,
+        trainable_parameters=_over(done, "trainable_parameters"), total_parameters=_over(done, "total_parameters"),
+        train_seconds=_over(done, "train_seconds"), eval_seconds=_over(done, "eval_seconds"),
+        setup_seconds=_over(done, "setup_seconds"), peak_memory_bytes=_over(done, "peak_memory_bytes", max),
+        delta_bytes=_over(done, "delta_bytes"), recipe=chosen[0]["recipe"], swept=_swept(trials),
+        recipes_tried=len({_text(row["recipe"]) for row in trials}), tuning_seconds=spent,
+        environment={row["seed"]: _text(row["environment"]) for row in done}, delta_path=_delta_path(done),
+        rising=tuple(row["seed"] for row in done if _still_rises(row)),
+    )  # fmt: skip
+
+
+def _against(cell: Cell, full: Cell | None) -> Cell:
+    difference = paired_difference(cell.scores, full.scores) if full else None
+    if full is None or difference is None:
+        return cell
+    return replace(cell, against_full=difference, mixed=mixed(cell, full))
+
+
+def mixed(first: Cell, second: Cell) -> bool:
+    """Whether a seed's two trials ran in unlike environments."""
+    return any(second.environment.get(seed, own) != own for seed, own in first.environment.items())
+
+
+def _still_rises(row: Row) -> bool:
+    """See stats.still_rising; a point's share is that of the steps taken."""
+    return still_rising([(point["step"] / max(1, row["steps"]), point["score"]) for point in row["curve"] or ()])
+
+
+def _delta_path(done: list[Row]) -> str | None:
+    kept = [row for row in done if row["delta_path"] and row["validation_score"] is not None]
+    return max(kept, key=lambda row: row["validation_score"])["delta_path"] if kept else None
+
+
+def _swept(trials: list[Row]) -> tuple[str, ...]:
+    """The recipe's keys that the cell tried more than one value of."""
+    first = trials[0]["recipe"]
+    return tuple(key for key in first if any(row["recipe"][key] != first[key] for row in trials))
+
+
+def _over(rows: list[Row], key: str, how: Callable[[list[float]], float] = fmean) -> float | None:
+    values = [row[key] for row in rows if row[key] is not None]
+    return how(values) if values else None
+
+
+def _text(value: Mapping[str, Any] | None) -> str:
+    return json.dumps(value, sort_keys=True)

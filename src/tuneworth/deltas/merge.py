@@ -1,0 +1,36 @@
+"""A delta merged into its base model: a plain transformers checkpoint that needs nothing of this package."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tuneworth.deltas.files import check_vacant, read_info, whole
+
+
+def merge_delta(delta: str | Path, output: str | Path, model: str | None = None, allow_pickle: bool = False) -> None:
+    """Write model, tokenizer and label names to the directory `output`, whole or not at all.
+
+    `AutoModelForSequenceClassification.from_pretrained(output)` gives the delta's logits, to 1e-4 in float32; of a
+    regression delta, values in the unit of the training targets. Raises DeltaError where the plain architecture has no
+    place for what the method added (adapters), or `output` holds something already.
+    """
+    delta, output = Path(delta), Path(output)
+    check_vacant(output)
+    read_info(delta)
+
+    import torch
+    from transformers import AutoModelForSequenceClassification
+
+    from tuneworth.deltas.check import answers, check_same, run
+    from tuneworth.deltas.load import load_tuned
+    from tuneworth.deltas.plain import make_plain
+    from tuneworth.models.load import quiet
+
+    tuned = load_tuned(delta, model, allow_pickle)
+    expected = answers(tuned)
+    make_plain(tuned)
+    with whole(output) as scratch, quiet():
+        tuned.model.save_pretrained(scratch)
+        tuned.tokenizer.save_pretrained(scratch)
+        plain = AutoModelForSequenceClassification.from_pretrained(scratch, dtype=torch.float32, local_files_only=True)
+        check_same(tuned, expected, run(plain.eval()), "the merged model")

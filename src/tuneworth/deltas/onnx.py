@@ -1,0 +1,138 @@
+"""A delta and its base model as one ONNX file, for any method, checked with onnxruntime before it takes its place."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from tuneworth.deltas.files import check_parent, read_info
+from tuneworth.errors import DeltaError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from tuneworth.deltas.check import Batch
+    from tuneworth.deltas.load import Tuned
+
+PROTOBUF_LIMIT = 2**31
+"""Bytes: a protobuf message cannot be larger, so the weights of larger models go into a second file beside it."""
+
+
+def export_onnx(delta: Path, output: Path, model: str | None, allow_pickle: bool) -> None:
+    """Write `output`, and the tokenizer beside it (`model.tokenizer.json` beside `model.onnx`), for batches of any shape.
+
+    Inputs as the tokenizer names them, int64 (batch, sequence); output `logits`, float32 (batch, outputs): of a
+    regression delta, values in the unit of the training targets. Labels and max_length are metadata of the file.
+    """
+    _check(output)
+    read_info(delta)
+    from tuneworth.deltas.check import answers, check_same
+    from tuneworth.deltas.load import load_tuned
+
+    tuned = load_tuned(delta, model, allow_pickle)
+    with TemporaryDirectory(dir=output.absolute().parent, prefix=".onnx-") as scratch:
+        file = Path(scratch) / output.name
+        _write(tuned, file)
+        check_same(tuned, answers(tuned), _runtime(file), "the ONNX file")
+        _write_tokenizer(tuned, file.with_suffix(".tokenizer.json"))
+        for made in Path(scratch).iterdir():
+            os.replace(made, output.parent / made.name)
+
+
+def _check(output: Path) -> None:
+    missing = [name for name in ("onnx", "onnxscript", "onnxruntime") if find_spec(name) is None]
+    if missing:
+        raise DeltaError(f"ONNX needs {', '.join(missing)}, which is not installed", "pip install 'tuneworth[onnx]'")
+    if output.suffix != ".onnx" or output.is_dir():
+        raise DeltaError(f"{str(output)!r} is no name for an ONNX file", "end --output in .onnx, like model.onnx")
+    check_parent(output)
+
+
+def _write(tuned: Tuned, file: Path) -> None:
+    import torch
+
+    from tuneworth.deltas.check import batches
+
+    batch = batches(tuned)[0]
+
+    class Answers(torch.nn.Module):
+        """Tensors in the order of `batch` -> logits alone, in the user's unit."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = tuned.model
+
+        def forward(self, *inputs: torch.Tensor) -> Any:
+            logits = self.model(**dict(zip(batch, inputs, strict=True))).logits
+            regression = tuned.info.task_kind == "regression"
+            return logits * tuned.info.target_scale + tuned.info.target_mean if regression else logits
+
+    with _quiet():
+        program = torch.onnx.export(
+            Answers().eval(), tuple(batch.values()), dynamo=True, verbose=False,
+            input_names=list(batch), output_names=["logits"],
+            dynamic_shapes=(tuple({0: "batch", 1: "sequence"} for _ in batch),),
+        )  # fmt: skip
+        assert program is not None
+        program.model.metadata_props.update(_metadata(tuned))
+        size = sum(p.numel() * p.element_size() for p in tuned.model.parameters())
+        program.save(file, external_data=size > 0.9 * PROTOBUF_LIMIT)
+
+
+def _metadata(tuned: Tuned) -> dict[str, str]:
+    info = tuned.info
+    return {
+        "labels": json.dumps(info.labels),
+        "max_length": str(info.max_length),
+        "method": info.method,
+        "base": info.base,
+        "base_fingerprint": info.base_fingerprint,
+    }
+
+
+def _runtime(file: Path) -> Any:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+
+    def answer(batch: Batch) -> NDArray[np.float32]:
+        wanted = {given.name for given in session.get_inputs()}
+        logits: NDArray[np.float32] = session.run(None, {n: t.numpy() for n, t in batch.items() if n in wanted})[0]
+        return logits
+
+    return answer
+
+
+def _write_tokenizer(tuned: Tuned, file: Path) -> None:
+    """Ready to use: it cuts and pads as training did. A tokenizer that is not of the tokenizers library has no such file."""
+    from tokenizers import Tokenizer
+
+    backend = getattr(tuned.tokenizer, "backend_tokenizer", None)
+    if isinstance(backend, Tokenizer):
+        ready = Tokenizer.from_str(backend.to_str())
+        ready.enable_truncation(tuned.info.max_length)
+        ready.enable_padding(pad_id=tuned.tokenizer.pad_token_id, pad_token=str(tuned.tokenizer.pad_token))
+        ready.save(str(file))
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """The exporter speaks of torchvision's absence, of axes with equal names and of its own deprecations."""
+    log = logging.getLogger("torch.onnx")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        log.setLevel(level)

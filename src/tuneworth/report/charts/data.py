@@ -1,0 +1,142 @@
+"""The numbers behind all charts, each once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from math import log10
+from typing import Any
+
+from tuneworth.report.value import Report
+from tuneworth.report.views.summaries import COSTS, Summary
+from tuneworth.results import Row
+from tuneworth.stats import mean, mean_interval
+
+__all__ = ["chart_data", "log_fractions", "panels"]
+
+PLACE = ("panel", "method", "fraction", "budget")
+TRIALS = (*PLACE, "seed", "score", "x")
+CELLS = (
+    *PLACE, "seeds", "mean", "low", "high", "spread", "spread_low", "spread_high", *COSTS,
+    *(f"on_{cost}" for cost in COSTS), *(f"sure_{cost}" for cost in COSTS),
+)  # fmt: skip
+PROGRESS = (*PLACE, "point", "seconds", "mean", "low", "high", "seeds")
+CURVES = (*PLACE, "seed", "seconds", "score")
+NOWHERE = -1e9
+"""A baseline that is not to be drawn: clipped, being far below every score."""
+
+Table = dict[str, Any]
+
+
+def panels(report: Report, cells: Sequence[Summary]) -> list[dict[str, Any]]:
+    """One a model and task with a finished trial: its title, its baseline, and the score ranges that are shown."""
+    found: dict[tuple[str, str], list[Row]] = {}
+    for row in report.trials:
+        found.setdefault((row["model"], row["task"]), []).append(row)
+    several = len({model for model, _ in found}) > 1
+    return [
+        _panel(model, task, rows, [one for one in cells if (one.group.model, one.group.task) == (model, task)], several)
+        for (model, task), rows in found.items()
+    ]  # fmt: skip
+
+
+def chart_data(report: Report, cells: Sequence[Summary]) -> dict[str, Table]:
+    """By name a list of field names and a list of lists. Seeds are left out of a large study."""
+    places = list(dict.fromkeys((row["model"], row["task"]) for row in report.trials))
+    index = {place: number for number, place in enumerate(places)}
+    few = () if report.large else report.trials
+    curves = [
+        [*_place(row, index), row["seed"], _short(point["seconds"]), _short(point["score"])]
+        for row in few for point in row["curve"] or () if point["score"] is not None
+    ]  # fmt: skip
+    return {
+        "trials": _table(TRIALS, ([*_place(row, index), row["seed"], _short(row["score"]), x] for row, x in _beside(few, report))),
+        "cells": _table(CELLS, (_cell(one, index) for one in cells)),
+        "progress": _table(PROGRESS, _progress(report, index)),
+        "curves": _table(CURVES, curves),
+    }  # fmt: skip
+
+
+def log_fractions(report: Report) -> bool:
+    fractions: list[float] = [row["fraction"] for row in report.trials]
+    return max(fractions) > 20 * min(fractions)
+
+
+def _beside(trials: Iterable[Row], report: Report) -> Iterable[tuple[Row, float | None]]:
+    """Each trial with its place on the axis of fractions: methods stand side by side, so that dots do not hide dots."""
+    fractions = [row["fraction"] for row in report.trials]
+    order, count = {method: i for i, method in enumerate(report.methods)}, len(report.methods)
+    for row in trials:
+        aside = (order[row["method"]] - (count - 1) / 2) / max(1, count - 1) * 0.03
+        if log_fractions(report):
+            yield row, _short(row["fraction"] * (max(fractions) / min(fractions)) ** aside)
+        else:
+            yield row, _short(row["fraction"] + (max(fractions) - min(fractions)) * aside)
+
+
+def _progress(report: Report, index: dict[tuple[str, str], int]) -> Iterable[list[Any]]:
+    """Validation scores by the number of the evaluation: seeds at the same share of their budget."""
+    points: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    for row in report.trials:
+        for number, point in enumerate(row["curve"] or ()):
+            if point["score"] is not None:
+                points.setdefault((*_place(row, index), number), []).append(point)
+    for place, at in points.items():
+        scores = [point["score"] for point in at]
+        low, high = mean_interval(scores, report.question.confidence) or (None, None)
+        seconds = mean([point["seconds"] for point in at])
+        yield [*place, *map(_short, (seconds, mean(scores), low, high)), len(at)]
+
+
+def _cell(one: Summary, index: dict[tuple[str, str], int]) -> list[Any]:
+    group, cell = one.group, one.cell
+    low, high = one.interval or (None, None)
+    spread = (cell.deviation, *(one.spread_interval or (None, None)))
+    fronts = [one.fronts.get(cost) for cost in COSTS]
+    return [
+        index[group.model, group.task], cell.method, group.fraction, group.budget, len(cell.scores),
+        *map(_short, (cell.mean, low, high, *spread)), *(_short(getattr(cell, cost)) for cost in COSTS),
+        *(None if front is None else front.on for front in fronts),
+        *(None if front is None else front.sure for front in fronts),
+    ]  # fmt: skip
+
+
+def _table(fields: Sequence[str], values: Iterable[list[Any]]) -> Table:
+    return {"fields": list(fields), "values": list(values)}
+
+
+def _place(row: Row, index: dict[tuple[str, str], int]) -> list[Any]:
+    return [index[row["model"], row["task"]], row["method"], row["fraction"], row["budget"]]
+
+
+def _short(value: float | None) -> float | None:
+    """At most 6 digits: no chart shows more."""
+    return None if value is None else float(f"{value:.6g}")
+
+
+def _panel(model: str, task: str, rows: list[Row], cells: list[Summary], several_models: bool) -> dict[str, Any]:
+    metric, baseline = rows[0]["metric"], rows[0]["baseline_score"]
+    low, high = _range([row["score"] for row in rows])
+    if baseline is not None and low - (high - low) / 2 < baseline < low:
+        low = baseline - 0.09 * (high - baseline)
+    curve_low, curve_high = _range([p["score"] for row in rows for p in row["curve"] or () if p["score"] is not None])
+    spreads = [one.spread_interval[1] if len(one.cell.scores) > 4 else one.cell.deviation or 0.0
+               for one in cells if one.spread_interval]  # fmt: skip
+    return {
+        "title": f"{task}, {model}" if several_models else task, "subtitle": f"{metric}, in points",
+        "baseline": NOWHERE if baseline is None else baseline,
+        "low": low, "high": high, "curve_low": curve_low, "curve_high": curve_high,
+        "spread_high": 1.1 * max(spreads, default=0.0) or 1.0,
+    }  # fmt: skip
+
+
+def _range(scores: list[float]) -> tuple[float, float]:
+    """The scores' range with a margin; never narrower than one point, so that noise does not look like a gap."""
+    low, high = min(scores, default=0.0), max(scores, default=100.0)
+    margin = max(0.06 * (high - low), (1 - (high - low)) / 2)
+    return low - margin, high + margin
+
+
+def decades(values: Iterable[float]) -> float:
+    """How many powers of ten the values span."""
+    found = [value for value in values if value > 0]
+    return log10(max(found) / min(found)) if found else 0.0

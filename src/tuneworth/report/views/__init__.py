@@ -1,0 +1,1 @@
+"""What the page shows beside the Report's own values: computed from a Report, pure, as plain frozen values."""

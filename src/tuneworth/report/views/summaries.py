@@ -1,0 +1,84 @@
+"""Every cell in numbers: mean and spread with intervals, costs, and the place on each Pareto front."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tuneworth.advice.evidence import FEW
+from tuneworth.cells import Cell, Group
+from tuneworth.report.value import Report, key_of
+from tuneworth.results import Cell as CellKey
+from tuneworth.results import Row, cell_of
+from tuneworth.stats import Interval, front, front_probability, mean_interval, spread_interval
+
+__all__ = ["COSTS", "Front", "Summary", "summaries"]
+
+COSTS = {
+    "train_seconds": "Training time",
+    "peak_memory_bytes": "Peak memory",
+    "trainable_parameters": "Trained parameters",
+    "delta_bytes": "Delta size",
+}
+"""What a score may be set against: a column of the results, and its name."""
+RESAMPLES = 1000
+
+
+@dataclass(frozen=True)
+class Front:
+    """Whether no other method of the group scores as much at no more cost; `sure`: how often that is so when the seeds are
+    drawn anew, None for fewer than 3 seeds that all methods share."""
+
+    on: bool
+    sure: float | None
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A cell with results. `interval`: of its mean score; `fronts`: by cost, where it was measured."""
+
+    group: Group
+    cell: Cell
+    interval: Interval | None
+    spread_interval: Interval | None
+    fronts: Mapping[str, Front]
+
+
+def summaries(report: Report) -> tuple[Summary, ...]:
+    """One a cell with results, in the order of `Report.groups`."""
+    rows: dict[CellKey, list[Row]] = {}
+    for row in report.trials:
+        rows.setdefault(cell_of(row), []).append(row)
+    confidence = report.question.confidence
+    found = []
+    for group in report.groups:
+        cells = [cell for cell in group.cells if cell.scores]
+        fronts = {
+            cost: _fronts(cost, cells, {c.method: rows[key_of(group, c.method)] for c in cells}) for cost in COSTS
+        }
+        for cell in cells:
+            scores = list(cell.scores.values())
+            own = {cost: by_method[cell.method] for cost, by_method in fronts.items() if cell.method in by_method}
+            found.append(
+                Summary(group, cell, mean_interval(scores, confidence), spread_interval(scores, confidence), own)
+            )
+    return tuple(found)
+
+
+def _fronts(cost: str, cells: Sequence[Cell], rows: Mapping[str, Sequence[Row]]) -> dict[str, Front]:
+    """By method, of those whose cost was measured."""
+    cells = [cell for cell in cells if getattr(cell, cost) is not None]
+    if not cells:
+        return {}
+    on = front({cell.method: cell.mean or 0.0 for cell in cells}, {cell.method: getattr(cell, cost) for cell in cells})
+    costs = {
+        cell.method: {row["seed"]: row[cost] for row in rows[cell.method] if row[cost] is not None} for cell in cells
+    }
+    shared = set.intersection(*(set(cell.scores) & set(costs[cell.method]) for cell in cells))
+    sure: dict[str, float] = {}
+    if len(shared) >= FEW:
+        scores = {cell.method: cell.scores for cell in cells}
+        sure = front_probability(scores, costs, np.random.default_rng(0), RESAMPLES)
+    return {cell.method: Front(cell.method in on, sure.get(cell.method)) for cell in cells}

@@ -1,0 +1,185 @@
+"""The tasks that are served, and one batch of examples from any of them."""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import torch
+from numpy.typing import NDArray
+from transformers import PreTrainedModel
+
+from tuneworth.deltas.files import TENSORS, DeltaInfo, read_tensors
+from tuneworth.deltas.load import put
+from tuneworth.deltas.predictor import name_outputs
+from tuneworth.errors import DataError, DeltaError, UserError
+from tuneworth.models import ModelRef
+from tuneworth.models.load import forget, load
+from tuneworth.serve.backbone import Backbone
+from tuneworth.serve.found import Found
+from tuneworth.serve.parts import Parts, take_apart
+from tuneworth.spec import Precision
+from tuneworth.train.batches import Tokens, collate, tokenize
+from tuneworth.train.device import autocast
+
+PROBE = ["One sentence shows whether two ways to compute agree.", "And a second one."]
+TOLERANCE = {"fp32": 1e-4, "bf16": 5e-2}
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """A delta in memory: its parts, which mix with other tasks', or else a `model` of its own."""
+
+    name: str
+    info: DeltaInfo
+    parts: Parts | None
+    model: PreTrainedModel | None
+
+    @property
+    def outputs(self) -> int:
+        return len(self.info.labels or ("",))
+
+
+@dataclass(frozen=True)
+class Example:
+    """One text, or pair, of a task: token ids, shape (length,), and token types where the tokenizer has them."""
+
+    task: Task
+    ids: NDArray[np.int32]
+    types: NDArray[np.uint8] | None
+
+
+class Engine:
+    """One backbone and the tasks on it. `run` is for one thread; everything else may be called beside it."""
+
+    def __init__(self, base: ModelRef, device: torch.device, precision: Precision, allow_pickle: bool = False) -> None:
+        self.base, self.device, self.precision = base, device, precision
+        loaded = load(base.source, 1, "classification", torch.Generator().manual_seed(0), allow_pickle)
+        forget()
+        self.backbone = Backbone(loaded, device, precision)
+        self.tasks: dict[str, Task] = {}
+        self.unavailable: dict[str, str] = {}
+        """Why a delta that was found is not served."""
+        layout = self.backbone.layout
+        blank = take_apart(self.backbone.plain, layout)
+        assert blank is not None
+        self._blank = Parts(layout.base.clone(), blank.weights, {})
+        self._tokenizing = threading.Lock()  # a fast tokenizer holds the longest length as state
+
+    def load(self, found: Found) -> Task:
+        """Take a delta into memory; a task of that name is replaced at once, or stays where the delta is refused.
+
+        Raises DeltaError for a delta that is damaged, made for another backbone, or too large for the memory left.
+        """
+        try:
+            task = self._make(found)
+        except UserError as error:
+            if found.name not in self.tasks:
+                self.unavailable[found.name] = error.problem
+            raise
+        self.tasks[found.name] = task
+        self.unavailable.pop(found.name, None)
+        return task
+
+    def unload(self, name: str) -> None:
+        """Forget a task; examples of it that wait are still answered. Raises KeyError."""
+        if self.tasks.pop(name, None) is None and self.unavailable.pop(name, None) is None:
+            raise KeyError(name)
+
+    def encode(self, task: Task, texts: Sequence[str], pairs: Sequence[str] | None) -> list[Example]:
+        """Token ids, cut at the delta's `max_length` as in training. Raises DataError for what its task cannot take."""
+        if task.info.pairs != (pairs is not None):
+            raise DataError(f"task {task.name!r} was tuned on {'text pairs' if task.info.pairs else 'single texts'}",
+                            f"send {'pairs' if task.info.pairs else 'texts'}")  # fmt: skip
+        with self._tokenizing:
+            tokens = tokenize(self.backbone.tokenizer, texts, pairs, task.info.max_length)
+        if not tokens.lengths.all():
+            raise DataError(f"text {int(tokens.lengths.argmin())} has no tokens", "send no empty texts")
+        cuts = tokens.starts[1:-1]
+        ids = np.split(tokens.ids, cuts)
+        types = np.split(tokens.types, cuts) if tokens.types is not None else [None] * len(ids)
+        return [Example(task, *row) for row in zip(ids, types, strict=True)]
+
+    def run(self, examples: Sequence[Example]) -> list[dict[str, Any]]:
+        """One `{"label", "score", "probabilities"}` an example, in order: mixed tasks in one pass, then each other one."""
+        values: list[NDArray[np.float32] | None] = [None] * len(examples)
+        groups: dict[Task | None, list[int]] = defaultdict(list)
+        for row, example in enumerate(examples):
+            groups[example.task if example.task.parts is None else None].append(row)
+        for rows in groups.values():
+            for row, logits in zip(rows, self.logits([examples[row] for row in rows]), strict=True):
+                values[row] = logits[: examples[row].task.outputs]
+        return [
+            name_outputs(example.task.info, value[None])[0]
+            for example, value in zip(examples, values, strict=True)
+            if value is not None
+        ]
+
+    def logits(self, examples: Sequence[Example]) -> NDArray[np.float32]:
+        """Shape (examples, most outputs of a task): of tasks that mix, or else of one task."""
+        ids, types = [e.ids for e in examples], [e.types for e in examples if e.types is not None]
+        starts = np.cumsum([0, *map(len, ids)])
+        tokens = Tokens(np.concatenate(ids), starts, np.concatenate(types) if types else None)
+        inputs = self._inputs(tokens)
+        parts = [example.task.parts for example in examples]
+        if (model := examples[0].task.model) is not None:
+            return self._alone(model, inputs)
+        mixed = self.backbone.logits([part for part in parts if part is not None], inputs)
+        return mixed.float().cpu().numpy()
+
+    def _make(self, found: Found) -> Task:
+        info = found.info
+        if info is None:
+            raise DeltaError(found.problem)
+        if info.base_fingerprint != self.base.fingerprint:
+            raise DeltaError(f"made for {Path(info.base).name!r} (content {info.base_fingerprint}), not for the backbone "
+                             f"{Path(self.base.name).name!r} (content {self.base.fingerprint})")  # fmt: skip
+        self._check_memory((found.directory / TENSORS).stat().st_size)
+        tensors = read_tensors(found.directory, info)
+        if not all(bool(tensor.isfinite().all()) for tensor in tensors.values()):
+            raise DeltaError("it holds values that are not finite; its training diverged")
+        twin = self.backbone.twin(len(info.labels or ("",)))
+        put(twin, found.directory, info, tensors)
+        model = twin.model.to(self.device).eval()
+        parts = take_apart(model, self.backbone.layout)
+        mixes = parts is not None and self._agrees(model, parts)
+        return Task(found.name, info, parts if mixes else None, None if mixes else model)
+
+    def _check_memory(self, size: int) -> None:
+        """Twice the file: as it is read, and as it stays."""
+        cuda = self.device.type == "cuda"
+        free = torch.cuda.mem_get_info(self.device)[0] if cuda else psutil.virtual_memory().available
+        if 2 * size > free:
+            raise DeltaError(
+                f"it needs {2 * size / 1e6:.0f} MB of memory while it loads, and {free / 1e6:.0f} MB are free"
+            )
+
+    def _agrees(self, model: PreTrainedModel, parts: Parts) -> bool:
+        """Whether the parts, in a batch with the plain model, give what the tuned model gives by itself.
+
+        A method or an architecture that parts cannot express after all is thus served as a model of its own.
+        """
+        self.backbone.make_room(parts)
+        inputs = self._inputs(tokenize(self.backbone.tokenizer, PROBE, None, 32))
+        expected = torch.from_numpy(self._alone(model, inputs))[0]
+        try:
+            mixed = self.backbone.logits([parts, self._blank], inputs)[0].float().cpu()
+        except (RuntimeError, IndexError, TypeError):
+            return False
+        tolerance = TOLERANCE[self.precision]
+        return torch.allclose(mixed[: len(expected)], expected, atol=tolerance, rtol=tolerance)
+
+    def _alone(self, model: PreTrainedModel, inputs: dict[str, Any]) -> NDArray[np.float32]:
+        with torch.inference_mode(), autocast(self.device, self.precision):
+            values: NDArray[np.float32] = model(**inputs).logits.float().cpu().numpy()
+        return values
+
+    def _inputs(self, tokens: Tokens) -> dict[str, Any]:
+        rows = np.arange(len(tokens.lengths))
+        return collate(tokens, rows, self.backbone.plain.config.pad_token_id, self.device)

@@ -1,0 +1,78 @@
+"""Chance from the test examples beside chance from the seeds: what a score says about new data of the same kind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tuneworth.stats.estimate import Estimate, settle
+from tuneworth.stats.location import Interval
+from tuneworth.stats.pseudo import pseudo_values
+
+__all__ = ["Answers", "over_seeds_and_examples", "score_on_new_data"]
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """One method's test predictions in one cell. `metric`: a name from tasks/metrics.py; `targets`: shape (n,), class
+    numbers or numbers; `predictions`: the same, by seed. Raises ValueError where shapes differ."""
+
+    metric: str
+    targets: NDArray[Any]
+    predictions: Mapping[int, NDArray[Any]]
+
+    def __post_init__(self) -> None:
+        shapes = {np.shape(self.targets)} | {np.shape(given) for given in self.predictions.values()}
+        if len(shapes) > 1 or len(np.shape(self.targets)) != 1:
+            raise ValueError(f"targets and each seed's predictions need one shape (n,); got {sorted(shapes)}")
+
+    def values(self, seeds: list[int]) -> NDArray[np.float64]:
+        """Jackknife pseudo-values of the score, in points, shape (seeds, n)."""
+        return pseudo_values(self.metric, self.targets, np.stack([self.predictions[seed] for seed in seeds]))
+
+
+def over_seeds_and_examples(first: Answers, second: Answers, seeds: Sequence[int] | None = None) -> Estimate | None:
+    """The difference of two methods' scores, paired by seed and by example; None for fewer than 2 shared seeds.
+
+    `seeds`: the only ones to use, where given. Raises ValueError where the metrics or the targets differ: then the
+    examples are not the same ones.
+    """
+    if first.metric != second.metric or not np.array_equal(first.targets, second.targets):
+        raise ValueError("two methods can be paired only over one metric and the same test examples")
+    shared = sorted(first.predictions.keys() & second.predictions.keys())
+    shared = [seed for seed in shared if seeds is None or seed in seeds]
+    return crossed(first.values(shared) - second.values(shared)) if len(shared) > 1 else None
+
+
+def score_on_new_data(answers: Answers, confidence: float = 0.95) -> Interval | None:
+    """The interval of one method's mean score over new seeds and new examples; None for one seed."""
+    seeds = sorted(answers.predictions)
+    estimate = crossed(answers.values(seeds)) if len(seeds) > 1 else None
+    return estimate.interval(confidence) if estimate else None
+
+
+def crossed(values: NDArray[np.float64]) -> Estimate:
+    """The mean of `values`, shape (seeds, examples), both of them drawn at random: a two-way random-effects layout.
+
+    With mean squares A of seeds, B of examples and C of what is left, the mean's variance is (A + B - C) / (S * N), without
+    bias (Searle, Casella & McCulloch, Variance Components, 1992); its degrees of freedom are Satterthwaite's (Biometrics
+    Bulletin 2, 1946). Where chance makes C large, A or B alone is the lower limit. Resampling seeds and examples together
+    (the pigeonhole bootstrap, Owen, Annals of Applied Statistics 1, 2007) has the expectation (A + B + C) / (S * N) up to
+    O(1/S + 1/N): somewhat too wide. docs/evidence.md compares.
+    """
+    seeds, examples = values.shape
+    rows, columns, whole = values.mean(1), values.mean(0), float(values.mean())
+    a = examples * float(rows.var(ddof=1))
+    b = seeds * float(columns.var(ddof=1)) if examples > 1 else 0.0
+    rest = float(np.square(values - rows[:, None] - columns + whole).sum())
+    c = rest / ((seeds - 1) * max(1, examples - 1))
+    variance = max(a + b - c, a, b)
+    error = settle(float(np.sqrt(variance / values.size)), values)
+    if error == 0:
+        return Estimate(whole, 0.0, seeds - 1, seeds)
+    spread = a**2 / (seeds - 1) + b**2 / max(1, examples - 1) + c**2 / ((seeds - 1) * max(1, examples - 1))
+    return Estimate(whole, error, max(seeds - 1.0, variance**2 / spread), seeds)

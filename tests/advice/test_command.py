@@ -1,0 +1,156 @@
+"""tuneworth advise and tuneworth claims, on stores with made-up results: what they say, and how they refuse."""
+
+from __future__ import annotations
+
+import json
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from commands import Said, tuneworth
+from synthetic import make, measure
+from tuneworth.advice import Advice
+from tuneworth.store import open_store
+from tuneworth.study import Study
+
+CLAIM = {
+    "it": {"says": "BitFit matches full", "test": "equivalent", "method": "bitfit", "against": "full", "margin": 5.0}
+}
+
+
+@pytest.fixture(autouse=True)
+def _place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("TUNEWORTH_STORE", raising=False)
+    monkeypatch.setenv("COLUMNS", "200")
+
+
+def keep(done: bool = True, **study: Any) -> None:
+    """A study in tuneworth.db; its trials finished, or all still to run."""
+    made = make(**{"methods": ["full", "bitfit", "head"], "seeds": 8, **study})
+    with closing(open_store("tuneworth.db")) as store:
+        store.put_study(made.spec, [record.trial for record in made.trials])
+        while done and (taken := store.claim("first", "me", 60)) is not None:
+            store.finish("first", taken.trial.key, "me", measure(taken.trial))
+
+
+def refused(said: Said, *words: str) -> None:
+    assert (said.code, said.out) == (2, ""), said
+    assert len(said.err.strip().splitlines()) == 2, said.err
+    assert all(word in said.err for word in words), said.err
+
+
+def test_one_task_is_an_object_with_the_documented_keys() -> None:
+    keep()
+    said = tuneworth("advise", "first", "--margin", "3", "--max-trainable", "1%", "--json")
+    assert said.code == 0, said.err
+    advice = json.loads(said.out)
+    assert set(advice) >= {
+        "recommendation", "undecided", "evidence", "sentence", "comparisons", "excluded", "next_command",
+    }  # fmt: skip
+    assert set(advice["recommendation"]) == {"model", "method", "recipe", "delta_path"}
+    assert advice["recommendation"]["method"] == "bitfit"
+    assert {tuple(pair) for pair in advice["comparisons"]} == {
+        ("a", "b", "difference", "low", "high", "seeds", "verdict")
+    }  # fmt: skip
+    assert [tuple(one) for one in advice["excluded"]] == [("method", "limit", "value")]
+    assert Advice.model_validate(advice) == Study.open("first").advise(margin=3.0, max_trainable="1%")[0]
+
+
+def test_several_tasks_are_a_list_and_a_word_over_all() -> None:
+    keep(tasks=["glue/mrpc", "glue/stsb"])
+    both = json.loads(tuneworth("advise", "first", "--margin", "3", "--json").out)
+    assert [advice["task"] for advice in both] == ["glue/mrpc", "glue/stsb"]
+    assert json.loads(tuneworth("advise", "first", "--task", "glue/stsb", "--margin", "3", "--json").out) == both[1]
+    said = tuneworth("advise", "first", "--margin", "3").out
+    assert (
+        said.splitlines()[-1]
+        == "Overall: bitfit is recommended everywhere, on glue/mrpc (minilm) and glue/stsb (minilm)."
+    )
+
+
+def test_what_a_person_reads() -> None:
+    keep()
+    said = tuneworth("advise", "first", "--max-trainable", "1%", "--store", "./tuneworth.db")
+    assert said.code == 0
+    lines = said.out.splitlines()
+    assert "Evidence: " in lines[0]
+    assert "beyond your limits: full, 100% of the parameters" in lines
+    assert any(line.startswith("surer: tuneworth run first ") and "--store " in line for line in lines)
+    assert any(line.split()[:1] == ["bitfit"] for line in lines)
+
+
+def test_answers_exist_for_poor_studies() -> None:
+    keep(done=False)
+    said = tuneworth("advise", "first")
+    assert said.code == 0
+    assert "no trial has a result yet" in said.out
+    assert "surer: tuneworth run first" in said.out
+
+
+def test_limits_that_no_method_meets() -> None:
+    keep()
+    said = tuneworth("advise", "first", "--max-memory", "1MB")
+    assert said.code == 0
+    assert said.out.startswith("No method keeps your limits on glue/mrpc at 100% of the data")
+    assert "(head), the limit 1.0 MB" in said.out
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--task", "glue/mprc"], ["no task 'glue/mprc'", "did you mean 'glue/mrpc'"]),
+        (["--fraction", "0.5"], ["no fraction 0.5", "it has 1"]),
+        (["--budget", "60s"], ["no budget '60s'", "3epochs"]),
+        (["--max-memory", "lots"], ["max-memory 'lots'", "2GB"]),
+        (["--max-train-seconds", "0"], ["max-train-seconds '0'", "60s"]),
+        (["--max-trainable", "200%"], ["'200%'", "1%"]),
+        (["--margin", "0"], ["margin 0"]),
+        (["--confidence", "95"], ["confidence 95"]),
+    ],
+)
+def test_a_wrong_request(options: list[str], words: list[str]) -> None:
+    keep()
+    refused(tuneworth("advise", "first", *options), *words)
+
+
+def test_what_is_not_there() -> None:
+    refused(tuneworth("advise", "first"), "no store at tuneworth.db")
+    refused(tuneworth("claims", "first"), "no store at tuneworth.db")
+    refused(tuneworth("preset", "papr"), "unknown preset 'papr'", "did you mean 'paper'")
+    refused(tuneworth("run", "--preset", "papr"), "unknown preset 'papr'", "did you mean 'paper'")
+    refused(tuneworth("run"), "no study file and no preset", "tuneworth run STUDY.toml")
+    refused(tuneworth("run", "my.toml", "--preset", "paper"), "a study file and a preset")
+    refused(tuneworth("run", "my.toml"), "no study file 'my.toml'")
+    keep()
+    refused(tuneworth("advise", "frist"), "unknown study 'frist'", "did you mean 'first'")
+    refused(tuneworth("claims", "first", "--confidence", "2"), "confidence 2")
+
+
+def test_claims_in_words_and_as_data() -> None:
+    keep(claim=CLAIM)
+    said = tuneworth("claims", "first")
+    assert said.out.startswith("BitFit matches full: supported (holds in 1 of 1 cell). Stated before any result.")
+    [judged] = json.loads(tuneworth("claims", "first", "--json").out)
+    assert (judged["name"], judged["ruling"], judged["stated_after"]) == ("it", "supported", 0)
+    assert judged["cells"][0]["seeds"] == 8
+    assert Study.open("first").claims()[0].ruling == "supported"
+
+
+def test_a_study_without_claims() -> None:
+    keep()
+    said = tuneworth("claims", "first")
+    assert said.code == 0
+    assert "first states no claims" in said.out
+
+
+def test_a_study_in_the_store_is_run_by_its_name(tiny_model: Path, reviews: Path) -> None:
+    file = f"""name = "mine"\nmodels = ["{tiny_model}"]\nmethods = ["head", "bitfit"]\ntasks = ["r"]\nseeds = 1
+budgets = ["2steps"]\n[task.r]\ntrain = "{reviews}"\ntext = "text"\nlabel = "label"\n"""
+    Path("mine.toml").write_text(file)
+    assert tuneworth("run", "mine.toml", "--workers", "1").code == 0
+    again = tuneworth("run", "mine", "--dry-run")
+    assert again.code == 0, again.err
+    assert "2 trials in 2 cells, 2 there already" in again.out

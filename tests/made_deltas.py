@@ -1,0 +1,38 @@
+"""Deltas made on the spot: a method's trained parameters moved at random, as training would, only faster."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tuneworth import models
+from tuneworth.deltas import DeltaInfo, save_delta
+from tuneworth.methods import get_method, method_options
+from tuneworth.methods._tune import tune
+from tuneworth.models.load import load
+
+
+def make_delta(
+    directory: Path, base: Path, method: str, labels: int = 2, seed: int = 0, pairs: bool = False,
+    options: dict[str, Any] | None = None, move: float = 0.1,
+) -> Path:  # fmt: skip
+    """A delta of `method` for the model in `base`; `labels` 0 makes a regression task, of mean 3 and deviation 2."""
+    ref, kind = models.resolve(str(base)), "classification" if labels else "regression"
+    random = torch.Generator().manual_seed(seed)
+    loaded = load(ref.source, labels or 1, kind, random)  # type: ignore[arg-type]
+    names = tune(loaded, get_method(method), method_options(get_method(method), options or {}), random)
+    parameters = dict(loaded.model.named_parameters())
+    with torch.no_grad():
+        for name in names:
+            parameters[name].add_(move * torch.randn(parameters[name].shape, generator=random))
+    info = DeltaInfo(
+        method=method, kind=method, options=options or {}, base=str(base), base_fingerprint=ref.fingerprint,
+        task="made", task_kind=kind, labels=tuple(f"label-{i}" for i in range(labels)) or None,  # type: ignore[arg-type]
+        metric="accuracy" if labels else "pearson", score=0.5, metrics={}, target_mean=0.0 if labels else 3.0,
+        target_scale=1.0 if labels else 2.0, pairs=pairs, max_length=32, precision="fp32",
+        recipe=get_method(method).recipe, fraction=1.0, budget="1epochs", seed=seed, environment={},
+    )  # fmt: skip
+    save_delta(directory, {name: parameters[name] for name in names}, info)
+    return directory

@@ -1,0 +1,208 @@
+"""What the page computes from a report: against closed forms, and the functions of stats on the same numbers."""
+
+from __future__ import annotations
+
+from statistics import stdev
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats as oracle
+
+from synthetic import make, measure
+from tuneworth.report import Report, build
+from tuneworth.report.charts import chart_data, charts
+from tuneworth.report.value import LARGE, key_of
+from tuneworth.report.views.across import across
+from tuneworth.report.views.comparisons import family, on_new_data
+from tuneworth.report.views.learning import crossovers, reached, targets
+from tuneworth.report.views.stability import stability
+from tuneworth.report.views.summaries import COSTS, summaries
+from tuneworth.results import Row, cell_of, rows
+from tuneworth.spec import CurvePoint, TrialSpec
+from tuneworth.stats import Answers, wilson
+
+NOISE = (0.3, -0.2, 0.1, -0.3, 0.2, -0.1, 0.25, -0.25)
+
+
+def report(state: Any = "done", answers: Any = None, **study: Any) -> Report:
+    made = make(state, **study)
+    table = rows(made, made.spec.name)
+    return build(table, made.spec, answers(table) if answers else None)
+
+
+def answered(table: list[Row]) -> dict[Any, Answers]:
+    """Made-up predictions on 200 examples, right as often as the method's name is long."""
+    found: dict[Any, Answers] = {}
+    targets = np.arange(200) % 2
+    for cell in {cell_of(row): None for row in table}:
+        seeds = [row["seed"] for row in table if cell_of(row) == cell]
+        wrong = {s: np.random.default_rng([s, len(cell[1])]).random(200) < 0.1 * len(cell[1]) / 4 for s in seeds}
+        found[cell] = Answers("accuracy", targets, {s: np.where(wrong[s], 1 - targets, targets) for s in seeds})
+    return found
+
+
+def test_comparisons_are_advices_pairs_with_both_intervals() -> None:
+    made = report(answers=answered, methods=["full", "bitfit", "head"], seeds=8)
+    shown = family(made)
+    assert shown.size == len(made.advice[0].comparisons)
+    for one, pair in zip(shown.by_advice[0], made.advice[0].comparisons, strict=True):
+        assert (one.first, one.second, one.found.verdict) == (pair.a, pair.b, pair.verdict)
+        assert one.found.interval == pytest.approx((pair.low, pair.high))
+        assert one.found.wide is not None
+        assert one.rising == ()
+
+
+def test_holms_correction_is_over_both_questions_of_every_comparison() -> None:
+    def state(trial: TrialSpec) -> Any:
+        level = {"full": 90.0, "bitfit": 89.46, "houlsby": 85.0, "head": 80.0}[trial.method]
+        return measure(trial, score=level + (len(trial.method) - 4) * NOISE[trial.seed])
+
+    made = report(state, methods=["full", "bitfit", "houlsby", "head"], seeds=8)
+    shown = family(made).by_advice[0]
+    values = sorted(p for one in shown for p in (one.found.p_value, one.found.p_equivalent))
+    steps = [p * (len(values) - i) for i, p in enumerate(values)]
+    rejected = values[: next((i for i, step in enumerate(steps) if step > 0.05), len(values))]
+    asked = [one.found.p_equivalent if one.found.verdict == "equivalent" else one.found.p_value for one in shown]
+    assert [one.holds for one in shown] == [
+        one.found.verdict != "undecided" and p in rejected for one, p in zip(shown, asked, strict=True)
+    ]  # fmt: skip
+    assert {one.holds for one in shown if one.found.verdict != "undecided"} == {True, False}, "else nothing is tested"
+
+
+def test_a_method_that_still_learns_is_flagged_in_its_comparisons() -> None:
+    def state(trial: TrialSpec) -> Any:
+        rising = trial.method == "bitfit"
+        points = [(i, 60.0 + 4 * i if rising else 80.0) for i in range(1, 6)]
+        curve = [CurvePoint(step=20 * i, seconds=i, examples=i, loss=1.0, score=score) for i, score in points]
+        return measure(trial, curve=tuple(curve))
+
+    made = report(state, methods=["full", "bitfit", "head"], seeds=4)
+    flags = {(one.first, one.second): one.rising for one in family(made).by_advice[0]}
+    assert flags
+    assert all(("bitfit" in pair) == (rising == ("bitfit",)) for pair, rising in flags.items())
+
+
+def test_new_data_is_only_spoken_of_with_predictions() -> None:
+    assert on_new_data(report(methods=["full", "bitfit"], seeds=4)) == {}
+    made = report(answers=answered, methods=["full", "bitfit"], seeds=4, fractions=[0.3, 1.0])
+    assert {key[1::2] for key in on_new_data(made)} == {("bitfit", 0.3), ("bitfit", 1.0)}
+
+
+def crossing(trial: TrialSpec) -> Any:
+    """bitfit starts 2 ahead and ends 2 behind: they meet at 55% of the data; noise that does not cancel."""
+    ahead = 2 - 4 * (trial.fraction - 0.1) / 0.9 if trial.method == "bitfit" else 0.0
+    own = NOISE[trial.seed] if trial.method == "bitfit" else 0.0
+    return measure(trial, score=80 + 10 * trial.fraction + ahead + own, curve=())
+
+
+def test_who_overtakes_whom_and_who_reaches_what() -> None:
+    [found] = crossovers(report(crossing, methods=["full", "bitfit"], fractions=[0.1, 0.4, 0.7, 1.0], seeds=8))
+    assert (found.model, found.task, found.budget, found.unclear) == ("minilm", "glue/mrpc", "3epochs", 0)
+    overtakes, reaches = found.sentences
+    assert overtakes.startswith("full overtakes bitfit at about 55% of the data (95%: 5")
+    # bitfit at 10%: 80 + 1 + 2 = 83, which full has at 30%.
+    assert reaches.startswith("bitfit at 10% reaches what full reaches at about 30% of the data (95%: 2")
+
+
+def test_means_that_cross_by_chance_are_counted_and_not_told() -> None:
+    def state(trial: TrialSpec) -> Any:
+        swing = 30 * NOISE[trial.seed] if trial.method == "bitfit" else 0.0
+        ahead = 0.2 if trial.fraction < 0.5 and trial.method == "bitfit" else -0.2
+        return measure(trial, score=80 + ahead * (trial.method == "bitfit") + swing, curve=())
+
+    [found] = crossovers(report(state, methods=["full", "bitfit"], fractions=[0.1, 0.4, 0.7, 1.0], seeds=8))
+    assert (found.sentences, found.unclear) == ((), 1)
+
+
+def test_one_fraction_has_no_crossing() -> None:
+    assert crossovers(report(seeds=3)) == ()
+
+
+def test_time_to_a_good_score_is_the_middle_seed() -> None:
+    def state(trial: TrialSpec) -> Any:
+        pace = {"full": 10.0, "bitfit": 4.0 + trial.seed, "head": 1.0}[trial.method]
+        scores = [70, 75, 85, 86] if trial.method != "head" else [70, 70, 70, 70]
+        curve = [CurvePoint(step=i, seconds=pace * i, examples=i, loss=1.0, score=s) for i, s in enumerate(scores, 1)]
+        return measure(trial, curve=tuple(curve))
+
+    [target] = targets(report(state, methods=["full", "bitfit", "head"], seeds=7))
+    assert target.score == 85.0
+    assert target.times == (("full", 30.0, (30.0, 30.0)), ("bitfit", 21.0, (12.0, 30.0)), ("head", None, None))
+    assert [reached(*times) for _, *times in target.times] == [
+        "30 s (30 s to 30 s)",
+        "21 s (12 s to 30 s)",
+        "not reached by most seeds",
+    ]
+    assert reached(24.0, (13.0, float("inf"))) == "24 s (13 s or more)"
+
+
+def test_stability_counts_failures_and_collapses() -> None:
+    def state(trial: TrialSpec) -> Any:
+        if trial.method == "houlsby" and trial.seed == 0:
+            return "Diverged: the loss is nan"
+        collapsed = trial.method == "houlsby" and trial.seed == 1
+        factor = {"full": 1.0, "houlsby": 1.0, "bitfit": 0.05}[trial.method]
+        return measure(trial, score=81.2 if collapsed else 86 + factor * NOISE[trial.seed])
+
+    made = report(state, methods=["full", "houlsby", "bitfit"], seeds=8)
+    full, houlsby, bitfit = stability(made, made.featured[0])
+    assert houlsby.collapsed == (0.25, wilson(2, 8))
+    assert houlsby.worst == pytest.approx(81.2)
+    assert houlsby.spread == pytest.approx(stdev([81.2, 81.2, *(86 + NOISE[seed] for seed in range(2, 8))]))
+    assert (full.ruling, houlsby.ruling, bitfit.ruling) == (None, "varies more", "varies less")
+    assert bitfit.ratio == pytest.approx((0.05, 0.05)), "the two go up and down together"
+
+
+def test_a_front_is_where_nothing_scores_as_much_for_less() -> None:
+    def state(trial: TrialSpec) -> Any:
+        level = {"full": 90.0, "bitfit": 85.0, "houlsby": 80.0}[trial.method]
+        return measure(trial, score=level + NOISE[trial.seed])
+
+    made = report(state, methods=["full", "bitfit", "houlsby"], seeds=5)
+    for one in summaries(made):
+        dominated = one.cell.method == "houlsby"
+        for cost in ("trainable_parameters", "delta_bytes"):
+            assert (one.fronts[cost].on, one.fronts[cost].sure) == (not dominated, float(not dominated))
+    [few] = {one.fronts["delta_bytes"].sure for one in summaries(report(state, methods=["full", "bitfit"], seeds=2))}
+    assert few is None
+
+
+def test_across_tasks_is_the_share_of_the_way_to_the_best() -> None:
+    def state(trial: TrialSpec) -> Any:
+        base, best = {"glue/mrpc": (81.2, 86.2), "glue/cola": (0.0, 40.0), "glue/stsb": (0.0, 0.0)}[trial.task]
+        share = {"full": 1.0, "bitfit": 0.8}[trial.method]
+        return measure(trial, score=base + share * (best - base))
+
+    [one] = across(report(state, methods=["full", "bitfit"], tasks=["glue/mrpc", "glue/cola", "glue/stsb"], seeds=4))
+    assert (one.tasks, one.left_out) == (("glue/mrpc", "glue/cola"), ("glue/stsb",))
+    assert [(s.method, s.rank) for s in one.standings] == [("full", 1.0), ("bitfit", 2.0)]
+    assert [s.middle for s in one.standings] == pytest.approx([1.0, 0.8])
+
+
+def test_one_task_is_nothing_across() -> None:
+    assert across(report(seeds=3)) == ()
+
+
+def test_charts_hold_every_cell_and_as_many_seeds_as_a_page_bears() -> None:
+    made = report(methods=["full", "bitfit"], fractions=[0.3, 1.0], budgets=["2epochs", "20s"], seeds=3)
+    cells = summaries(made)
+    data = chart_data(made, cells)
+    assert {name: len(table["values"]) for name, table in data.items()} == {
+        "trials": 24, "cells": 8, "progress": 40, "curves": 120,
+    }  # fmt: skip
+    values = dict(zip(data["cells"]["fields"], data["cells"]["values"][0], strict=True))
+    first = cells[0]
+    low, high = oracle.t.interval(0.95, 2, first.cell.mean, oracle.sem(list(first.cell.scores.values())))
+    assert (values["low"], values["high"]) == pytest.approx((low, high), rel=1e-5)
+    assert list(charts(made)) == ["data", "spread", "budgets", "progress", "cost"]
+    assert [spec.removeprefix("cost-") for spec in charts(made)["cost"].specs] == list(COSTS)
+    assert key_of(first.group, first.cell.method) == ("minilm", "full", "glue/mrpc", 0.3, "2epochs")
+
+
+def test_a_large_study_shows_intervals_in_place_of_seeds() -> None:
+    made = report(methods=["full", "bitfit"], fractions=[i / 100 for i in range(1, 101)], seeds=11)
+    assert len(made.trials) > LARGE
+    data = chart_data(made, summaries(made))
+    assert (data["trials"]["values"], data["curves"]["values"]) == ([], [])
+    assert len(data["cells"]["values"]) == 200

@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from families import make_model_dir
+from made_deltas import make_delta
+from tuneworth import models
+from tuneworth.deltas import Predictor
+from tuneworth.errors import DataError, DeltaError
+from tuneworth.serve.engine import Engine
+from tuneworth.serve.found import find, find_named
+
+TEXTS = ["a cat sat on the mat", "no", "dogs bark at night, loudly, and for longer than anyone can bear, " * 2]
+
+
+@pytest.fixture
+def engine(root: Path, base: Path) -> Engine:
+    engine = Engine(models.resolve(str(base)), torch.device("cpu"), "fp32")
+    for found in find(root):
+        engine.load(found)
+    return engine
+
+
+def load(engine: Engine, root: Path, name: str) -> None:
+    found = find_named(root, name)
+    assert found is not None
+    engine.load(found)
+
+
+def test_it_answers_as_the_predictor_does(engine: Engine, root: Path) -> None:
+    """Across tasks and methods, models of their own included, and texts that are cut."""
+    examples, expected = [], []
+    for found in find(root):
+        pairs = TEXTS[::-1] if found.info and found.info.pairs else None
+        examples += engine.encode(engine.tasks[found.name], TEXTS, pairs)
+        expected += Predictor(found.directory, device="cpu").predict(TEXTS, pairs)
+    order = np.random.default_rng(0).permutation(len(examples))
+    for answer, place in zip(engine.run([examples[i] for i in order]), order, strict=True):
+        wanted = expected[place]
+        assert answer["score"] == pytest.approx(wanted["score"], abs=1e-4)
+        if wanted["probabilities"]:
+            assert answer["label"] == wanted["label"]
+            assert answer["probabilities"] == pytest.approx(wanted["probabilities"], abs=1e-4)
+
+
+def test_the_frozen_weights_are_in_memory_once(engine: Engine) -> None:
+    plain = {name: p.data_ptr() for name, p in engine.backbone.plain.named_parameters()}
+    mixed = {name: p.data_ptr() for name, p in engine.backbone._mixed.named_parameters()}
+    assert mixed == plain
+    own = engine.tasks["whole"].model
+    assert own is not None
+    assert not set(plain.values()) & {p.data_ptr() for p in own.parameters()}, "full has weights of its own"
+    assert engine.tasks["pairs"].parts is not None
+    assert engine.tasks["pairs"].parts.vector is engine.backbone.layout.base, "lora changes no bias: it shares them"
+
+
+def test_a_task_that_left_the_disk_goes_on(engine: Engine, root: Path) -> None:
+    examples = engine.encode(engine.tasks["mood"], TEXTS, None)
+    before = engine.run(examples)
+    with (root / "mood" / "delta.safetensors").open("r+b") as file:
+        file.write(b"\0" * 100)  # in place: memory that mapped the file would show it
+    shutil.rmtree(root / "mood")
+    assert engine.run(examples) == before
+
+
+def test_a_delta_for_another_backbone_is_named_and_skipped(engine: Engine, root: Path, tmp_path: Path) -> None:
+    make_delta(root / "stranger", make_model_dir("bert", tmp_path / "other", seed=7), "head")
+    with pytest.raises(DeltaError, match=r"made for 'other' \(content .*not for the backbone 'tiny-bert'"):
+        load(engine, root, "stranger")
+    assert "made for 'other'" in engine.unavailable["stranger"]
+    assert "stranger" not in engine.tasks
+
+
+def test_a_refused_delta_leaves_the_one_that_is_served(engine: Engine, root: Path) -> None:
+    served = engine.tasks["mood"]
+    (root / "mood" / "delta.safetensors").write_bytes(b"cut off")
+    with pytest.raises(DeltaError, match="damaged"):
+        load(engine, root, "mood")
+    assert engine.tasks["mood"] is served
+    assert "mood" not in engine.unavailable
+
+
+def test_a_diverged_delta_is_refused(engine: Engine, root: Path) -> None:
+    tensors = load_file(root / "mood" / "delta.safetensors")
+    save_file({name: t * float("nan") for name, t in tensors.items()}, root / "mood" / "delta.safetensors")
+    with pytest.raises(DeltaError, match="not finite"):
+        load(engine, root, "mood")
+
+
+def test_a_delta_too_large_for_the_memory_left_is_refused(
+    engine: Engine, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = psutil.virtual_memory()
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: real._replace(available=50_000))
+    with pytest.raises(DeltaError, match=r"needs \d+ MB of memory while it loads, and 0 MB are free"):
+        load(engine, root, "whole")
+
+
+def test_unloading_forgets_and_what_waits_is_still_answered(engine: Engine) -> None:
+    examples = engine.encode(engine.tasks["mood"], TEXTS, None)
+    engine.unload("mood")
+    assert "mood" not in engine.tasks
+    assert len(engine.run(examples)) == 3
+    with pytest.raises(KeyError):
+        engine.unload("mood")
+
+
+def test_pairs_and_texts_are_not_mistaken_for_each_other(engine: Engine) -> None:
+    with pytest.raises(DataError, match="'mood' was tuned on single texts"):
+        engine.encode(engine.tasks["mood"], TEXTS, TEXTS)
+    with pytest.raises(DataError, match="'pairs' was tuned on text pairs"):
+        engine.encode(engine.tasks["pairs"], TEXTS, None)
+
+
+def test_what_parts_express_wrongly_is_served_as_a_model_of_its_own(
+    engine: Engine, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A method of another package may change a model in ways that leave no trace in parameters or hooks."""
+    from tuneworth.methods.bitfit import BitFit
+
+    honest = BitFit.apply
+
+    def apply(self, model, options, generator):  # type: ignore[no-untyped-def]
+        honest(self, model, options, generator)
+        norm = model.base_model.encoder.layer[0].output.LayerNorm
+        norm.forward = lambda x, plain=norm.forward: 2 * plain(x)
+
+    monkeypatch.setattr(BitFit, "apply", apply)
+    load(engine, root, "mood")
+    assert engine.tasks["mood"].parts is None
+    assert engine.tasks["mood"].model is not None

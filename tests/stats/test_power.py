@@ -1,0 +1,45 @@
+import numpy as np
+import pytest
+from scipy import stats as scipy_stats
+
+from tuneworth.stats import compare, seeds_needed
+from tuneworth.stats.power import decided_probability
+
+
+@pytest.mark.parametrize(("n", "difference"), [(5, 1.0), (12, 0.6), (40, 0.3)])
+def test_without_a_margin_it_is_the_t_test_s_power(n: int, difference: float) -> None:
+    limit, shift = scipy_stats.t.ppf(0.975, n - 1), difference * np.sqrt(n)
+    expected = scipy_stats.nct.sf(limit, n - 1, shift) + scipy_stats.nct.cdf(-limit, n - 1, shift)
+    assert decided_probability([n], difference, 1.0, 0.0)[0] == pytest.approx(expected, abs=0.002)
+
+
+@pytest.mark.parametrize(("n", "difference", "spread", "margin"), [(5, 0.2, 1.0, 1.0), (10, 0.5, 0.8, 1.0)])
+def test_it_is_how_often_compare_decides(n: int, difference: float, spread: float, margin: float) -> None:
+    generator = np.random.default_rng(0)
+    decided = 0
+    for sample in generator.normal(difference, spread, size=(2000, n)):
+        found = compare(dict(enumerate(sample)), dict.fromkeys(range(n), 0.0), margin)
+        decided += found is not None and found.verdict != "undecided"
+    assert decided_probability([n], difference, spread, margin)[0] == pytest.approx(decided / 2000, abs=0.03)
+
+
+def test_the_seeds_reach_the_power_and_one_less_does_not() -> None:
+    sample = np.array([0.9, -0.4, 1.3, 0.2])
+    more = seeds_needed(sample, margin=0.2)
+    assert more is not None
+    assert more > 0
+    reached, before = decided_probability([4 + more, 3 + more], sample.mean(), sample.std(ddof=1), 0.2)
+    assert before < 0.8 <= reached
+
+
+def test_clear_needs_none_and_hopeless_has_no_number() -> None:
+    assert seeds_needed([10.0, 10.1, 9.9, 10.0], margin=1.0) == 0
+    assert seeds_needed([1.0 + wobble for wobble in (-40.0, 40.0, -30.0, 30.0)], margin=1.0) is None
+    assert seeds_needed([0.01, -0.01, 0.0], margin=5.0) == 0
+    with pytest.raises(ValueError, match="2 differences"):
+        seeds_needed([1.0], margin=1.0)
+
+
+def test_the_sign_and_the_order_do_not_matter() -> None:
+    sample = [0.9, -0.4, 1.3, 0.2]
+    assert seeds_needed(sample, 0.3) == seeds_needed([-value for value in reversed(sample)], 0.3)
