@@ -229,6 +229,12 @@ def advise(
     from tuneworth.study import Study
 
     opened = Study.open(study, store)
+    if opened.spec.stream is not None:
+        _advise_stream(
+            opened, json, task=task, model=model, fraction=fraction, budget=budget, max_train_seconds=max_train_seconds,
+            max_memory=max_memory, max_trainable=max_trainable, max_delta_size=max_delta_size,
+        )  # fmt: skip
+        return
     found = opened.advise(
         task, fraction, budget, model, margin, confidence, max_train_seconds=max_train_seconds, max_memory=max_memory,
         max_trainable=max_trainable, max_delta_size=max_delta_size,
@@ -245,6 +251,23 @@ def advise(
         from tuneworth.advice.show import show
 
         show(found, out)
+
+
+def _advise_stream(study: Study, json: bool, **limits: Any) -> None:
+    """One sentence a stream. Raises SpecError for a limit: the rule for streams knows none."""
+    for name, value in limits.items():
+        if value is not None:
+            flag = f"--{name.replace('_', '-')} {value}"
+            raise SpecError(
+                f"{flag} does not apply to a study of streams", "leave it out; docs/streaming.md has the rule"
+            )
+    said = study.streams().advice
+    if json:
+        _print_json(list(said))
+        return
+    for sentence in said:
+        _say(sentence)
+    _say(f"\nnext: tuneworth report {study.spec.name} -o report.html{_store_flag(study.store_url)}")
 
 
 @app.command()

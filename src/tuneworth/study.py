@@ -204,6 +204,12 @@ class Study:
 
         return build(self.rows(), self.store.get_study(self.spec.name), self.answers(), question)
 
+    def streams(self) -> StreamReport:
+        """The same of a study with a stream: see `report.streams`."""
+        from tuneworth.report.streams import build_streams
+
+        return build_streams(self.rows(), self.store.get_study(self.spec.name))
+
     def report(self, path: str | Path, question: Question | None = None) -> Path:
         """Write the report, one self-contained HTML file."""
         if self.spec.stream is not None:
@@ -213,14 +219,6 @@ class Study:
         from tuneworth.report import write_html
 
         return write_html(self.summary(question), Path(path))
-
-    def streams(self) -> StreamReport:
-        """What is shown of a study with a stream."""
-        from tuneworth.report.streams import build_streams
-        from tuneworth.streams.advice import advise
-
-        rows = self.rows()
-        return build_streams(rows, self.spec, advise(rows))
 
 
 class _Run:

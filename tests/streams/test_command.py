@@ -42,6 +42,14 @@ def stream(place: Path, model: Path, train: Path, table: str, budget: str, more:
     page = tuneworth("report", "flow", "-o", place / "s.html", "--store", place / "s.db")
     assert page.code == 0
     assert (place / "s.html").stat().st_size > 100_000
+    advice = tuneworth("advise", "flow", "--store", place / "s.db")
+    assert advice.code == 0
+    assert advice.out
+    sentences = advice.out.split("\nnext:")[0]
+    assert " ".join(sentences.split()) in " ".join(said.out.split())
+    refused = tuneworth("advise", "flow", "--store", place / "s.db", "--max-memory", "2GB")
+    assert refused.code == 2
+    assert "--max-memory 2GB does not apply to a study of streams" in refused.err
     rows: list[dict[str, object]] = json.loads(
         tuneworth("results", "flow", "--format", "json", "--store", place / "s.db").out
     )

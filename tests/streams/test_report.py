@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,7 @@ def score(trial: TrialSpec) -> float:
 
 def report(stream: dict[str, object], **study: object) -> StreamReport:
     rows, spec = table(stream, score, **study)
-    return build_streams(rows, spec, ("Use <b>it</b>.",))
+    return replace(build_streams(rows, spec), advice=("Use <b>it</b>.",))
 
 
 def test_curves_are_means_over_seeds_with_their_intervals() -> None:
@@ -74,7 +75,7 @@ def test_the_page_is_whole_escaped_and_needs_no_network(stream: dict[str, object
 @pytest.mark.parametrize("stream", [DATA, TASKS])
 def test_a_study_with_no_result_yet_has_a_report(stream: dict[str, object]) -> None:
     _, spec = table(stream, score)
-    assert "No trial of this study has a result yet." in render_streams(build_streams([], spec, ()))
+    assert "No trial of this study has a result yet." in render_streams(build_streams([], spec))
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,15 @@ if TYPE_CHECKING:
 
 __all__ = ["stream_charts", "stream_page"]
 
+
+@dataclass(frozen=True)
+class Chart:
+    name: str
+    title: str
+    explanation: str
+    spec: dict[str, Any]
+
+
 CURVE_FIELDS = (
     "panel",
     "method",

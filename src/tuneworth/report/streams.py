@@ -12,6 +12,7 @@ from tuneworth.report.value import Report
 from tuneworth.results import Row
 from tuneworth.spec import StudySpec
 from tuneworth.stats import Interval, mean_interval, standard_deviation
+from tuneworth.streams.advice import advise
 
 __all__ = ["DataCell", "DataPanel", "StreamReport", "TaskCell", "TaskPanel", "build_streams"]
 
@@ -88,8 +89,8 @@ class StreamReport:
     tasks: tuple[TaskPanel, ...]
 
 
-def build_streams(table: Sequence[Row], spec: StudySpec, advice: tuple[str, ...]) -> StreamReport:
-    """Everything that the report of a stream study shows. `advice`: its sentences, made elsewhere."""
+def build_streams(table: Sequence[Row], spec: StudySpec) -> StreamReport:
+    """Everything that the report of a stream study shows, from `results.rows` and the study."""
     done = [row for row in table if row["state"] == "done" and row["score"] is not None]
     several = len(spec.models) > 1
     data = tuple(
@@ -101,7 +102,9 @@ def build_streams(table: Sequence[Row], spec: StudySpec, advice: tuple[str, ...]
         _task_panel(rows, several) for rows in _groups(done, lambda row: (row["model"],)) if rows[0]["stages"]
     )
     base = build(table, spec)
-    return StreamReport(base, _asked(base, spec), advice or ("No trial of this study has a result yet.",), data, tasks)
+    return StreamReport(
+        base, _asked(base, spec), advise(table) or ("No trial of this study has a result yet.",), data, tasks
+    )
 
 
 def _asked(base: Report, spec: StudySpec) -> tuple[tuple[str, str], ...]:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from transformers import PreTrainedModel
 
@@ -21,6 +20,7 @@ from tuneworth.train.clock import Clock
 from tuneworth.train.device import autocast, is_out_of_memory
 from tuneworth.train.flops import FlopModel
 from tuneworth.train.optim import learning_rate, make_optimizer
+from tuneworth.train.targets import LOSSES, Loss
 
 
 @dataclass
@@ -41,8 +41,8 @@ class Training:
     evaluations: int
     precision: Precision
     checkpointer: Checkpointer
-    loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] | None = None
-    """The mean loss of a batch from (logits, targets); None: the kind's own."""
+    loss: Loss | None = None
+    """None: the kind's own."""
 
 
 def train(run: Training) -> Iterator[LoopState]:
@@ -101,18 +101,9 @@ def _micro_step(run: Training, which: NDArray[np.int64], batch_size: int) -> flo
     targets = run.targets[torch.from_numpy(which)].to(run.model.device)
     with autocast(run.model.device, run.precision):
         logits = run.model(**inputs).logits.float()
-    loss = (run.loss or _LOSSES[run.kind])(logits, targets) * (len(which) / batch_size)
+    loss = (run.loss or LOSSES[run.kind])(logits, targets) * (len(which) / batch_size)
     torch.autograd.backward(loss)
     return float(loss.detach())
-
-
-def _squared_error(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    return F.mse_loss(logits.squeeze(-1), targets)
-
-
-_LOSSES: dict[Kind, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
-    "classification": F.cross_entropy, "regression": _squared_error,
-}  # fmt: skip
 
 
 def _check(loss: float, norm: float, run: Training, state: LoopState) -> None:

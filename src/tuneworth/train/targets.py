@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from tuneworth.spec import Kind
+
+Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+"""The mean loss of a batch from its logits, shape (n, outputs), and its targets as `Targets.encode` gives them."""
+
+
+def _squared_error(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    return F.mse_loss(logits.squeeze(-1), targets)
+
+
+LOSSES: dict[Kind, Loss] = {"classification": F.cross_entropy, "regression": _squared_error}
 
 
 @dataclass(frozen=True)
