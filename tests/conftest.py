@@ -72,5 +72,17 @@ def two_tasks(reviews: Path, tmp_path: Path) -> dict[str, Any]:
     }  # fmt: skip
 
 
+@pytest.fixture
+def delta_root(tiny_model: Path, tmp_path: Path) -> Path:
+    """Deltas to serve. mood: 3 labels by bitfit; pairs: 2 by lora; stars: a regression by houlsby; whole: 2 by full."""
+    from made_deltas import make_delta  # here, since it imports torch, which many tests do without
+
+    make_delta(tmp_path / "tasks" / "mood", tiny_model, "bitfit", 3, seed=1)
+    make_delta(tmp_path / "tasks" / "pairs", tiny_model, "lora", 2, seed=2, pairs=True)
+    make_delta(tmp_path / "tasks" / "below" / "stars", tiny_model, "houlsby", 0, seed=3)
+    make_delta(tmp_path / "tasks" / "whole", tiny_model, "full", 2, seed=4)
+    return tmp_path / "tasks"
+
+
 def silent(_: object) -> None:
     """A watch that shows nothing."""

@@ -32,17 +32,17 @@ Client = Callable[..., TestClient]
 
 
 @pytest.fixture
-def client(root: Path, base: Path) -> Iterator[Client]:
-    """A client of an app over `root`; keywords are those of Settings, and `max_queue`."""
+def client(delta_root: Path, tiny_model: Path) -> Iterator[Client]:
+    """A client of an app over `delta_root`; keywords are those of Settings, and `max_queue`."""
     opened: list[TestClient] = []
 
     def make(max_queue: int = 1024, **changes: Any) -> TestClient:
-        engine = Engine(models.resolve(str(base)), torch.device("cpu"), "fp32")
-        for found in find(root):
+        engine = Engine(models.resolve(str(tiny_model)), torch.device("cpu"), "fp32")
+        for found in find(delta_root):
             engine.load(found)
         metrics = Metrics()
         batcher = Batcher(engine.run, 0.001, max_queue, metrics.observe)
-        app = create_app(engine, batcher, root, Settings(**changes), metrics)
+        app = create_app(engine, batcher, delta_root, Settings(**changes), metrics)
         client = TestClient(app, raise_server_exceptions=False)
         client.__enter__()
         client.batcher, client.engine = batcher, engine  # type: ignore[attr-defined]
@@ -54,11 +54,11 @@ def client(root: Path, base: Path) -> Iterator[Client]:
         client.__exit__()
 
 
-def test_predictions_are_the_predictor_s(client: Client, root: Path) -> None:
+def test_predictions_are_the_predictor_s(client: Client, delta_root: Path) -> None:
     here = client()
     answer = here.post("/v1/predict", json={"task": "mood", "texts": ["a cat", "no"]}).json()
     assert answer["task"] == "mood"
-    for got, wanted in zip(answer["predictions"], Predictor(root / "mood").predict(["a cat", "no"]), strict=True):
+    for got, wanted in zip(answer["predictions"], Predictor(delta_root / "mood").predict(["a cat", "no"]), strict=True):
         assert got["label"] == wanted["label"]
         assert got["probabilities"] == pytest.approx(wanted["probabilities"], abs=1e-4)
     (star,) = here.post("/v1/predict", json={"task": "stars", "texts": ["a cat"]}).json()["predictions"]
@@ -68,9 +68,9 @@ def test_predictions_are_the_predictor_s(client: Client, root: Path) -> None:
     assert set(pair.json()["predictions"][0]["probabilities"]) == {"label-0", "label-1"}
 
 
-def test_tasks_are_listed_with_what_cannot_be_served(client: Client, root: Path, tmp_path: Path) -> None:
+def test_tasks_are_listed_with_what_cannot_be_served(client: Client, delta_root: Path, tmp_path: Path) -> None:
     here = client(admin_token="open-sesame")
-    make_delta(root / "stranger", make_model_dir("bert", tmp_path / "other", seed=7), "head")
+    make_delta(delta_root / "stranger", make_model_dir("bert", tmp_path / "other", seed=7), "head")
     assert here.put("/v1/tasks/stranger", headers=TOKEN).status_code == 409
     listed = here.get("/v1/tasks").json()
     assert listed["backbone"] == "tiny-bert"
@@ -151,7 +151,7 @@ def test_loading_and_unloading_need_the_token(client: Client, method: str) -> No
     assert getattr(on, method)("/v1/tasks/mood", headers=TOKEN).is_success
 
 
-def test_a_task_comes_and_goes_while_others_answer(client: Client, root: Path, base: Path) -> None:
+def test_a_task_comes_and_goes_while_others_answer(client: Client, delta_root: Path, tiny_model: Path) -> None:
     here = client(admin_token="open-sesame")
     stop, statuses = threading.Event(), []
 
@@ -162,12 +162,12 @@ def test_a_task_comes_and_goes_while_others_answer(client: Client, root: Path, b
     asking = threading.Thread(target=ask)
     asking.start()
     for seed, method in enumerate(("pfeiffer", "parallel", "bitfit")):
-        make_delta(root / "late", base, method, 2, seed)
+        make_delta(delta_root / "late", tiny_model, method, 2, seed)
         assert here.put("/v1/tasks/late", headers=TOKEN).json()["method"] == method
         answer = here.post("/v1/predict", json={"task": "late", "texts": ["a cat"]}).json()["predictions"][0]
-        expected = Predictor(root / "late", device="cpu").predict(["a cat"])[0]
+        expected = Predictor(delta_root / "late", device="cpu").predict(["a cat"])[0]
         assert answer["probabilities"] == pytest.approx(expected["probabilities"], abs=1e-4)
-    shutil.rmtree(root / "late")
+    shutil.rmtree(delta_root / "late")
     assert here.post("/v1/predict", json={"task": "late", "texts": ["a"]}).status_code == 200, "files may go"
     assert here.put("/v1/tasks/late", headers=TOKEN).status_code == 404
     assert here.delete("/v1/tasks/late", headers=TOKEN).status_code == 204

@@ -11,8 +11,8 @@ from pathlib import Path
 FILE = Path(__file__).resolve().parents[2] / "benchmarks" / "serve.py"
 
 
-def test_it_measures_every_figure(base: Path) -> None:
-    small = ("--quick", "--model", base, "--tasks", 5, "--steps", 2, "--examples", 20, "--texts", 20, "--rounds", 1,
+def test_it_measures_every_figure(tiny_model: Path) -> None:
+    small = ("--quick", "--model", tiny_model, "--tasks", 5, "--steps", 2, "--examples", 20, "--texts", 20, "--rounds", 1,
              "--in-flight", 8, "--clients", 2, "--seconds", 1)  # fmt: skip
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     ended = subprocess.run([sys.executable, FILE, *map(str, small)], capture_output=True, text=True, env=environment)

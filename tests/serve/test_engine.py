@@ -21,23 +21,23 @@ TEXTS = ["a cat sat on the mat", "no", "dogs bark at night, loudly, and for long
 
 
 @pytest.fixture
-def engine(root: Path, base: Path) -> Engine:
-    engine = Engine(models.resolve(str(base)), torch.device("cpu"), "fp32")
-    for found in find(root):
+def engine(delta_root: Path, tiny_model: Path) -> Engine:
+    engine = Engine(models.resolve(str(tiny_model)), torch.device("cpu"), "fp32")
+    for found in find(delta_root):
         engine.load(found)
     return engine
 
 
-def load(engine: Engine, root: Path, name: str) -> None:
-    found = find_named(root, name)
+def load(engine: Engine, delta_root: Path, name: str) -> None:
+    found = find_named(delta_root, name)
     assert found is not None
     engine.load(found)
 
 
-def test_it_answers_as_the_predictor_does(engine: Engine, root: Path) -> None:
+def test_it_answers_as_the_predictor_does(engine: Engine, delta_root: Path) -> None:
     """Across tasks and methods, models of their own included, and texts that are cut."""
     examples, expected = [], []
-    for found in find(root):
+    for found in find(delta_root):
         pairs = TEXTS[::-1] if found.info and found.info.pairs else None
         examples += engine.encode(engine.tasks[found.name], TEXTS, pairs)
         expected += Predictor(found.directory, device="cpu").predict(TEXTS, pairs)
@@ -61,46 +61,46 @@ def test_the_frozen_weights_are_in_memory_once(engine: Engine) -> None:
     assert engine.tasks["pairs"].parts.vector is engine.backbone.layout.base, "lora changes no bias: it shares them"
 
 
-def test_a_task_that_left_the_disk_goes_on(engine: Engine, root: Path) -> None:
+def test_a_task_that_left_the_disk_goes_on(engine: Engine, delta_root: Path) -> None:
     examples = engine.encode(engine.tasks["mood"], TEXTS, None)
     before = engine.run(examples)
-    with (root / "mood" / "delta.safetensors").open("r+b") as file:
+    with (delta_root / "mood" / "delta.safetensors").open("r+b") as file:
         file.write(b"\0" * 100)  # in place: memory that mapped the file would show it
-    shutil.rmtree(root / "mood")
+    shutil.rmtree(delta_root / "mood")
     assert engine.run(examples) == before
 
 
-def test_a_delta_for_another_backbone_is_named_and_skipped(engine: Engine, root: Path, tmp_path: Path) -> None:
-    make_delta(root / "stranger", make_model_dir("bert", tmp_path / "other", seed=7), "head")
+def test_a_delta_for_another_backbone_is_named_and_skipped(engine: Engine, delta_root: Path, tmp_path: Path) -> None:
+    make_delta(delta_root / "stranger", make_model_dir("bert", tmp_path / "other", seed=7), "head")
     with pytest.raises(DeltaError, match=r"made for 'other' \(content .*not for the backbone 'tiny-bert'"):
-        load(engine, root, "stranger")
+        load(engine, delta_root, "stranger")
     assert "made for 'other'" in engine.unavailable["stranger"]
     assert "stranger" not in engine.tasks
 
 
-def test_a_refused_delta_leaves_the_one_that_is_served(engine: Engine, root: Path) -> None:
+def test_a_refused_delta_leaves_the_one_that_is_served(engine: Engine, delta_root: Path) -> None:
     served = engine.tasks["mood"]
-    (root / "mood" / "delta.safetensors").write_bytes(b"cut off")
+    (delta_root / "mood" / "delta.safetensors").write_bytes(b"cut off")
     with pytest.raises(DeltaError, match="damaged"):
-        load(engine, root, "mood")
+        load(engine, delta_root, "mood")
     assert engine.tasks["mood"] is served
     assert "mood" not in engine.unavailable
 
 
-def test_a_diverged_delta_is_refused(engine: Engine, root: Path) -> None:
-    tensors = load_file(root / "mood" / "delta.safetensors")
-    save_file({name: t * float("nan") for name, t in tensors.items()}, root / "mood" / "delta.safetensors")
+def test_a_diverged_delta_is_refused(engine: Engine, delta_root: Path) -> None:
+    tensors = load_file(delta_root / "mood" / "delta.safetensors")
+    save_file({name: t * float("nan") for name, t in tensors.items()}, delta_root / "mood" / "delta.safetensors")
     with pytest.raises(DeltaError, match="not finite"):
-        load(engine, root, "mood")
+        load(engine, delta_root, "mood")
 
 
 def test_a_delta_too_large_for_the_memory_left_is_refused(
-    engine: Engine, root: Path, monkeypatch: pytest.MonkeyPatch
+    engine: Engine, delta_root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = psutil.virtual_memory()
     monkeypatch.setattr(psutil, "virtual_memory", lambda: real._replace(available=50_000))
     with pytest.raises(DeltaError, match=r"needs \d+ MB of memory while it loads, and 0 MB are free"):
-        load(engine, root, "whole")
+        load(engine, delta_root, "whole")
 
 
 def test_unloading_forgets_and_what_waits_is_still_answered(engine: Engine) -> None:
@@ -120,7 +120,7 @@ def test_pairs_and_texts_are_not_mistaken_for_each_other(engine: Engine) -> None
 
 
 def test_what_parts_express_wrongly_is_served_as_a_model_of_its_own(
-    engine: Engine, root: Path, monkeypatch: pytest.MonkeyPatch
+    engine: Engine, delta_root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A method of another package may change a model in ways that leave no trace in parameters or hooks."""
     from tuneworth.methods.bitfit import BitFit
@@ -133,6 +133,6 @@ def test_what_parts_express_wrongly_is_served_as_a_model_of_its_own(
         norm.forward = lambda x, plain=norm.forward: 2 * plain(x)
 
     monkeypatch.setattr(BitFit, "apply", apply)
-    load(engine, root, "mood")
+    load(engine, delta_root, "mood")
     assert engine.tasks["mood"].parts is None
     assert engine.tasks["mood"].model is not None

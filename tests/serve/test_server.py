@@ -24,12 +24,12 @@ Serve = Callable[..., tuple[subprocess.Popen[str], str, str]]
 
 
 @pytest.fixture
-def serve(root: Path) -> Iterator[Serve]:
+def serve(delta_root: Path) -> Iterator[Serve]:
     """Start a server on a free port; gives the process, its URL and what it said until it was ready."""
     started: list[subprocess.Popen[str]] = []
 
     def run(*options: str) -> tuple[subprocess.Popen[str], str, str]:
-        process = start("serve", root, "--port", "0", "--device", "cpu", *options, cwd=root)
+        process = start("serve", delta_root, "--port", "0", "--device", "cpu", *options, cwd=delta_root)
         started.append(process)
         assert process.stdout is not None
         said = ""
@@ -83,8 +83,8 @@ def test_the_command_it_suggests_works(serve: Serve) -> None:
     assert json.loads(ended.stdout)["task"] == "mood"
 
 
-def test_a_stranger_is_named_at_start(serve: Serve, root: Path, tmp_path: Path) -> None:
-    make_delta(root / "stranger", make_model_dir("bert", tmp_path / "other", seed=7), "head")
+def test_a_stranger_is_named_at_start(serve: Serve, delta_root: Path, tmp_path: Path) -> None:
+    make_delta(delta_root / "stranger", make_model_dir("bert", tmp_path / "other", seed=7), "head")
     process, url, _ = serve()
     assert ask(url)["task"] == "mood"
     process.send_signal(signal.SIGINT)
@@ -93,10 +93,10 @@ def test_a_stranger_is_named_at_start(serve: Serve, root: Path, tmp_path: Path) 
     assert process.returncode == 0
 
 
-def test_a_port_that_is_taken(root: Path) -> None:
+def test_a_port_that_is_taken(delta_root: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        said = tuneworth("serve", root, "--port", str(port))
+        said = tuneworth("serve", delta_root, "--port", str(port))
     assert said.code == 2
     assert f"cannot listen on 127.0.0.1:{port}: Address already in use" in said.err
     assert "choose another --port" in said.err
@@ -112,22 +112,22 @@ def test_a_port_that_is_taken(root: Path) -> None:
         (("--model", "absent/", "--port", "0"), "there is no model directory 'absent/'"),
     ],
 )
-def test_a_wrong_option(root: Path, options: tuple[str, ...], problem: str) -> None:
-    said = tuneworth("serve", root, *options)
+def test_a_wrong_option(delta_root: Path, options: tuple[str, ...], problem: str) -> None:
+    said = tuneworth("serve", delta_root, *options)
     assert said.code == 2
     assert problem in said.err
 
 
-def test_two_deltas_of_one_name(root: Path) -> None:
-    shutil.copytree(root / "mood", root / "below" / "mood")
-    said = tuneworth("serve", root, "--port", "0")
+def test_two_deltas_of_one_name(delta_root: Path) -> None:
+    shutil.copytree(delta_root / "mood", delta_root / "below" / "mood")
+    said = tuneworth("serve", delta_root, "--port", "0")
     assert said.code == 2
     assert "two deltas have the name 'mood'" in said.err
 
 
-def test_nothing_that_can_be_served(root: Path) -> None:
-    for path in root.rglob("delta.safetensors"):
+def test_nothing_that_can_be_served(delta_root: Path) -> None:
+    for path in delta_root.rglob("delta.safetensors"):
         path.write_bytes(b"cut")
-    said = tuneworth("serve", root, "--port", "0", "--device", "cpu")
+    said = tuneworth("serve", delta_root, "--port", "0", "--device", "cpu")
     assert said.code == 2
     assert "none of the 4 deltas can be served" in said.err
