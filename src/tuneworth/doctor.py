@@ -23,7 +23,7 @@ def examine() -> Iterator[tuple[str, str]]:
     memory = psutil.virtual_memory()
     yield "memory", f"{memory.available / 1e9:.1f} GB free of {memory.total / 1e9:.1f} GB"
 
-    from tuneworth.study import cores_here, worker_count
+    from tuneworth.machine import cores_here, worker_count
     from tuneworth.train import device as devices
 
     device = devices.pick("auto")

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import math
 import os
-import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
-from tuneworth import looks
+from tuneworth import looks, machine
 from tuneworth.deltas.keeper import DeltaKeeper
-from tuneworth.errors import SpecError, StoreError
+from tuneworth.errors import StoreError
 from tuneworth.events import Died, Event, Failed, Finished, Job, Progress
 from tuneworth.executors import Executor, make_executor
 from tuneworth.looks import Question
@@ -118,7 +116,7 @@ class Study:
         deadline = time.monotonic() + (math.inf if time_limit is None else parse_seconds(time_limit))
         question = Question() if until_decided is True else until_decided or None
         prepared = self.prepare(allow_pickle, question is not None)
-        slots = worker_count(workers, device)
+        slots = machine.worker_count(workers, device)
         self.store.put_study(self.spec, prepared.trials)
         if retry_failed:
             self.store.retry_failed(self.spec.name)
@@ -232,7 +230,7 @@ class _Run:
         self.store, self.name, self.watch = study.store, study.spec.name, watch
         self.device, self.checkpoint_seconds, self.allow_pickle = device, checkpoint_seconds, allow_pickle
         self.deadline = deadline
-        self.owner = owner_name()
+        self.owner = machine.owner_name()
         self.board = Board(self.store.counts(self.name))
         self.keeper = DeltaKeeper(study.spec, study.store, study.files)
         self.executor: Executor | None = None
@@ -313,7 +311,7 @@ class _Run:
     def _switch(self, timed: bool) -> None:
         if self.executor:
             self.executor.close()
-        workers, cores = (1 if timed else self.slots), len(cores_here())
+        workers, cores = (1 if timed else self.slots), len(machine.cores_here())
         self.executor, self.timed = make_executor(workers, max(1, cores // workers)), timed
 
     def _job(self, record: TrialRecord) -> Job:
@@ -355,51 +353,5 @@ class _Run:
 
     def _take_over_from_the_dead(self) -> None:
         for owner in self.store.owners(self.name):
-            if owner != self.owner and is_dead(owner):
+            if owner != self.owner and machine.is_dead(owner):
                 self.store.release(self.name, owner)
-
-
-def worker_count(workers: int | str, device: str) -> int:
-    """How many trials run at once. `auto`: on a CPU one a core, since small models gain little from a second thread
-    (docs/log.md has the figures) while there are 3 GB for each; on an accelerator one. Raises SpecError."""
-    if workers != "auto":
-        if not str(workers).isdigit() or not 1 <= int(workers) <= 1024:
-            raise SpecError(f"workers = {workers!r} is not a number from 1 to 1024", "give a number, or auto")
-        if device in ("auto", "cpu"):
-            return int(workers)
-    from tuneworth.train.device import pick
-
-    kind = pick(device).type  # a device that is not there is found here, once, not by every worker
-    if workers != "auto":
-        return int(workers)
-    if kind != "cpu":
-        return 1
-    import psutil
-
-    return max(1, min(len(cores_here()), int(psutil.virtual_memory().available // 3e9)))
-
-
-def cores_here() -> set[int]:
-    """The cores this process may use."""
-    return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(range(os.cpu_count() or 1))
-
-
-def owner_name() -> str:
-    """host/pid/start: names one process, also after its pid is used again."""
-    import psutil
-
-    return f"{socket.gethostname()}/{os.getpid()}/{psutil.Process().create_time():.2f}/{uuid4().hex[:8]}"
-
-
-def is_dead(owner: str) -> bool:
-    """Whether the owner was a process of this host that is no more; owners elsewhere keep their leases."""
-    import psutil
-
-    host, pid, start, *_ = owner.split("/")
-    if host != socket.gethostname():
-        return False
-    try:
-        process = psutil.Process(int(pid))
-        return f"{process.create_time():.2f}" != start or process.status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True

@@ -1,0 +1,100 @@
+"""What commands share: the app, options that stand in several commands, and how text is printed."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+if TYPE_CHECKING:
+    from tuneworth.looks import Question
+    from tuneworth.study import Study
+
+app = typer.Typer(
+    name="tuneworth", no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="rich", add_completion=False,
+    help="Which fine-tuning is worth it, on your model, your data, your budget? Start with [bold]tuneworth demo[/bold].",
+)  # fmt: skip
+out, err = Console(highlight=False), Console(stderr=True, highlight=False)
+
+Store = Annotated[
+    str | None,
+    typer.Option(
+        envvar="TUNEWORTH_STORE", help="Where studies live: a path or a database URL.  [default: tuneworth.db]"
+    ),
+]
+DataDir = Annotated[
+    Path | None,
+    typer.Option(envvar="TUNEWORTH_DATA", help="Directory with GLUE data in GLUE's own layout (MRPC/, CoLA/, ...)."),
+]
+Workers = Annotated[str, typer.Option(help="Trials at once: a number, or auto.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Check everything and show the plan; train nothing.")]
+Retry = Annotated[bool, typer.Option("--retry-failed", help="Run failed and diverged trials again.")]
+Pickle = Annotated[
+    bool,
+    typer.Option("--allow-pickle", help="Accept a model directory with pickled weights (loaded with weights_only)."),
+]
+UntilDecided = Annotated[
+    bool, typer.Option("--until-decided", help="Add seeds, up to 20, until it is clear which methods are worth it.")
+]
+Margin = Annotated[
+    float | None,
+    typer.Option(help="Points of score that make no difference to you.  [default: 1, with --until-decided]"),
+]
+Confidence = Annotated[
+    float | None, typer.Option(help="That no answer is wrong.  [default: 0.95, with --until-decided]")
+]
+TimeLimit = Annotated[
+    str | None, typer.Option(help="90s, 10m, 2h: then stop; the same command goes on.", metavar="TIME")
+]
+DeltaDir = Annotated[Path, typer.Argument(help="A delta directory (delta_path in the results).", metavar="DELTA_DIR")]
+BaseModel = Annotated[str | None, typer.Option(help="The base model, if it is not where it was at training.")]
+CheckpointEvery = Annotated[float, typer.Option(min=0.0, help="Seconds between checkpoints of a running trial.")]
+
+
+def show(study: Study, question: Question | None = None) -> None:
+    """What was measured, as tables and in words."""
+    if study.spec.stream is not None:
+        from tuneworth.report.stream_terminal import show_streams
+
+        show_streams(study.streams(), out)
+    else:
+        from tuneworth.report import terminal
+
+        terminal.show(study.summary(question), out)
+
+
+def print_json(value: Any) -> None:
+    import json
+
+    print(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False))
+
+
+def store_flag(url: str) -> str:
+    """What finds the same store again in the next command."""
+    import shlex
+
+    from tuneworth.study import DEFAULT_STORE
+
+    return "" if url == os.environ.get("TUNEWORTH_STORE", DEFAULT_STORE) else f" --store {shlex.quote(url)}"
+
+
+def same_command() -> str:
+    import shlex
+
+    return shlex.join(["tuneworth", *sys.argv[1:]])
+
+
+def say(text: str) -> None:
+    """Print as it is: brackets in a path are no markup, and a line to copy is not broken."""
+    out.print(text, markup=False, soft_wrap=True)
+
+
+def plain(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)

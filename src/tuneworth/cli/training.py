@@ -1,0 +1,251 @@
+"""Commands that train: a study, a stream, a file, the demo."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from tuneworth.cli.common import (
+    CheckpointEvery,
+    Confidence,
+    DataDir,
+    Device,
+    DryRun,
+    Margin,
+    Pickle,
+    Retry,
+    Store,
+    TimeLimit,
+    UntilDecided,
+    Workers,
+    app,
+    err,
+    same_command,
+    say,
+    show,
+    store_flag,
+)
+from tuneworth.errors import SpecError, StoreError
+
+if TYPE_CHECKING:
+    from tuneworth.looks import Question
+    from tuneworth.study import Study
+
+PANEL = "Train"
+
+
+@app.command(rich_help_panel=PANEL)
+def run(
+    study: Annotated[
+        str | None, typer.Argument(help="The study file (TOML), or the name of a study in the store.", metavar="STUDY.toml")
+    ] = None,
+    preset: Annotated[str | None, typer.Option(help="A packaged study file instead: paper.")] = None,
+    store: Store = None, data_dir: DataDir = None, workers: Workers = "auto", device: Device = "auto",
+    dry_run: DryRun = False, retry_failed: Retry = False, allow_pickle: Pickle = False, checkpoint_every: CheckpointEvery = 30.0,
+    until_decided: UntilDecided = False, margin: Margin = None, confidence: Confidence = None, time_limit: TimeLimit = None,
+) -> None:  # fmt: skip
+    """Run what is missing of a study. The same command again goes on where it stopped."""
+    _run(
+        _find_study(study, preset, store, data_dir), dry_run, _question(until_decided, margin, confidence), time_limit,
+        workers=workers, device=device, retry_failed=retry_failed, allow_pickle=allow_pickle,
+        checkpoint_seconds=checkpoint_every,
+    )  # fmt: skip
+
+
+@app.command(rich_help_panel=PANEL)
+def stream(
+    study: Annotated[Path, typer.Argument(help="A study file with a [stream] table.", metavar="STREAM.toml")],
+    store: Store = None, data_dir: DataDir = None, workers: Workers = "auto", device: Device = "auto",
+    dry_run: DryRun = False, retry_failed: Retry = False, allow_pickle: Pickle = False, checkpoint_every: CheckpointEvery = 30.0,
+    time_limit: TimeLimit = None,
+) -> None:  # fmt: skip
+    """Measure methods on a stream: data that arrives in chunks, or tasks that arrive one after another."""
+    from tuneworth.study import Study
+
+    asked = Study.from_toml(study, store, data_dir)
+    if asked.spec.stream is None:
+        raise SpecError(f"{str(study)!r} has no [stream] table", "docs/streaming.md shows one; or: tuneworth run")
+    _run(
+        asked, dry_run, None, time_limit, workers=workers, device=device, retry_failed=retry_failed,
+        allow_pickle=allow_pickle, checkpoint_seconds=checkpoint_every,
+    )  # fmt: skip
+
+
+@app.command(rich_help_panel=PANEL)
+def compare(
+    train: Annotated[Path, typer.Option(help="Training data: CSV, TSV, JSONL or Parquet.")],
+    text: Annotated[str, typer.Option(help="Column of the text.")],
+    label: Annotated[str, typer.Option(help="Column of the label or target.")],
+    test: Annotated[Path | None, typer.Option(help="Test data; else a fifth of the training data is set aside.")] = None,
+    text_pair: Annotated[str | None, typer.Option(help="Column of the second text, for text pairs.")] = None,
+    kind: Annotated[str | None, typer.Option(help="classification or regression; else seen from the labels.")] = None,
+    metric: Annotated[str | None, typer.Option(help="The primary metric; else the kind's default.")] = None,
+    model: Annotated[str, typer.Option(help="minilm, a local directory or a hub name.")] = "minilm",
+    methods: Annotated[str, typer.Option(help="Methods, separated by commas.")] = "head,full,bitfit,houlsby",
+    fractions: Annotated[str, typer.Option(help="Shares of the training data, separated by commas.")] = "1",
+    budget: Annotated[str, typer.Option(help="3epochs, 500steps, 60s, 2e14flops; several separated by commas.")] = "3epochs",
+    seeds: Annotated[int, typer.Option(help="How many seeds; 3 or more let the report say something.")] = 3,
+    name: Annotated[str | None, typer.Option(help="The study's name; else that of the training file.")] = None,
+    store: Store = None, workers: Workers = "auto", device: Device = "auto", dry_run: DryRun = False,
+    retry_failed: Retry = False, allow_pickle: Pickle = False, checkpoint_every: CheckpointEvery = 30.0,
+    until_decided: UntilDecided = False, margin: Margin = None, confidence: Confidence = None, time_limit: TimeLimit = None,
+) -> None:  # fmt: skip
+    """Compare methods on a file of your own: a study without a study file."""
+    from tuneworth.spec import StudySpec
+    from tuneworth.study import Study
+
+    task = {
+        "train": train,
+        "test": test,
+        "text": text,
+        "text_pair": text_pair,
+        "label": label,
+        "kind": kind,
+        "metric": metric,
+    }
+    spec = StudySpec.parse(
+        {
+            "name": name or _study_name(train), "models": [model], "methods": _split(methods), "tasks": [train.stem],
+            "fractions": [_number(part) for part in _split(fractions)], "budgets": _split(budget), "seeds": seeds,
+            "task": {train.stem: task},
+        },
+        "the command line",
+    )  # fmt: skip
+    _run(
+        Study(spec, store), dry_run, _question(until_decided, margin, confidence), time_limit,
+        workers=workers, device=device, retry_failed=retry_failed, allow_pickle=allow_pickle,
+        checkpoint_seconds=checkpoint_every,
+    )  # fmt: skip
+
+
+@app.command(rich_help_panel=PANEL)
+def demo(
+    directory: Annotated[Path, typer.Option(help="Where its store and its report go.")] = Path("tuneworth-demo"),
+    workers: Workers = "auto",
+) -> None:
+    """A real study with the packaged encoder on generated tasks, in a few minutes."""
+    from tuneworth.demo import TIME_LIMIT, demo_spec
+    from tuneworth.study import Study
+
+    directory.mkdir(parents=True, exist_ok=True)
+    study = Study(demo_spec(), str(directory / "demo.db"))
+    code = _train(study, workers=workers, time_limit=TIME_LIMIT)
+    path = study.report(directory / "report.html")
+    if study.store.counts("demo").pending:
+        say("\nthis machine did not finish it in the demo's four minutes; to go on, run the same command again")
+    say(f"\nreport: {path.resolve()}\nnext:   open it in a browser; then tuneworth compare --train FILE --text COLUMN "
+         "--label COLUMN")  # fmt: skip
+    raise typer.Exit(code)
+
+
+def _find_study(study: str | None, preset: str | None, store: str | None, data_dir: Path | None) -> Study:
+    """The study of a preset, of a study file, or of that name in the store."""
+    from tuneworth.presets import preset_path
+    from tuneworth.study import Study
+
+    if preset is not None and study is None:
+        return Study.from_toml(preset_path(preset), store, data_dir)
+    if study is None or preset is not None:
+        raise SpecError(f"{'no' if study is None else 'a'} study file and {'no' if preset is None else 'a'} preset",
+                        "give one of them: tuneworth run STUDY.toml, or tuneworth run --preset paper")  # fmt: skip
+    if Path(study).suffix != ".toml" and not Path(study).exists():
+        try:
+            return Study.open(study, store, data_dir)
+        except StoreError:
+            pass  # no file and no study: the missing file is what is said
+    return Study.from_toml(study, store, data_dir)
+
+
+def _run(study: Study, dry: bool, question: Question | None, time_limit: str | None, **options: Any) -> NoReturn:
+    from tuneworth.spec import parse_seconds
+
+    seconds = None if time_limit is None else parse_seconds(time_limit)
+    if dry:
+        _show_plan(study, options["allow_pickle"], question)
+        raise typer.Exit(0)
+    code = _train(study, until_decided=question or False, time_limit=seconds, **options)
+    left = study.store.counts(study.spec.name).pending
+    if question:
+        left += _show_decisions(study, question)
+    if time_limit and left:
+        say(f"\ntime is up; what is finished is kept. To go on, with this limit or another:\n  {same_command()}")
+    if code:
+        say(f"\nsome trials failed: see tuneworth report {study.spec.name}; --retry-failed runs them again")
+    store = store_flag(study.store_url)
+    if question:
+        margin = "" if question.margin == 1 else f" --margin {question.margin:g}"
+        say(f"\nnext: tuneworth advise {study.spec.name}{margin}{store}")
+    else:
+        say(f"\nnext: tuneworth report {study.spec.name} -o report.html{store}")
+    raise typer.Exit(code)
+
+
+def _train(study: Study, **options: Any) -> int:
+    """Run with a progress display, then show the table. Returns the exit code: 1 where trials failed."""
+    try:
+        counts = study.run(**options)
+    except KeyboardInterrupt:
+        err.print("\ninterrupted; nothing that was finished is lost. To go on, run the same command again:")
+        err.print("  " + same_command(), markup=False, soft_wrap=True)
+        raise typer.Exit(130) from None
+    show(study, options.get("until_decided") or None)
+    return 1 if counts.failed else 0
+
+
+def _question(until_decided: bool, margin: float | None, confidence: float | None) -> Question | None:
+    from tuneworth.looks import Question
+
+    given = {name: value for name, value in (("margin", margin), ("confidence", confidence)) if value is not None}
+    if given and not until_decided:
+        raise SpecError(f"--{next(iter(given))} is for a run that decides", "add --until-decided")
+    return Question(**given) if until_decided else None
+
+
+def _show_decisions(study: Study, question: Question) -> int:
+    """Print what is decided and what is open. Returns how many groups more seeds may decide."""
+    from tuneworth.report.decided import decided
+
+    decisions = study.decisions(question)
+    for line in decided(study.rows(), decisions, question):
+        say(line)
+    return sum(bool(decision.wanted) for decision in decisions.values())
+
+
+def _show_plan(study: Study, allow_pickle: bool, question: Question | None) -> None:
+    from tuneworth.display import duration
+
+    prepared = study.prepare(allow_pickle, question is not None)
+    trials = prepared.trials
+    done = study.known_keys()
+    missing = [trial for trial in trials if trial.key not in done]
+    cells = len({trial.cell for trial in trials})
+    say(f"study {study.spec.name}: {len(trials)} trials in {cells} cells, {len(trials) - len(missing)} there already")
+    if question:
+        seeds = len({trial.seed for trial in prepared.candidates})
+        say(
+            f"seeds are added, up to {seeds}, where it is open which methods are within {question.margin:g} of the best"
+        )
+    timed = sum(trial.budget.amount for trial in missing if trial.budget.timed)
+    if timed and study.spec.stream is None:
+        say(f"the budgets in seconds alone take {duration(timed)} of training")
+    say(f"\nnext: the same command without --dry-run trains the {len(missing)} that are missing")
+
+
+def _study_name(train: Path) -> str:
+    """A study is named after its training file, without what cannot be in a name: `my data (1).csv` -> `my-data-1`."""
+    import re
+
+    return re.sub(r"[^\w.+-]+", "-", train.stem).strip("-.")
+
+
+def _split(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise SpecError(f"fraction {text!r} is no number", "write fractions like 0.1,0.3,1") from None
