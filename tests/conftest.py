@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import random
+import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,11 @@ if hasattr(os, "sched_setaffinity"):
     turn = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
     os.sched_setaffinity(0, {cores[turn % len(cores)]})
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+# Budgets in seconds want the machine alone, by a lock in the temporary directory: a real run beside the tests would keep
+# them waiting, so they have a directory, and thus locks, of their own.
+os.environ["TMPDIR"] = tempfile.mkdtemp(prefix="tuneworth-tests-")
+tempfile.tempdir = None
+atexit.register(shutil.rmtree, os.environ["TMPDIR"], ignore_errors=True)
 
 import pytest
 
