@@ -18,17 +18,18 @@ if hasattr(os, "sched_setaffinity"):
     turn = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
     os.sched_setaffinity(0, {cores[turn % len(cores)]})
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
-# Budgets in seconds want the machine alone, by a lock in the temporary directory: a real run beside the tests would keep
-# them waiting, so they have a directory, and thus locks, of their own.
-os.environ["TMPDIR"] = tempfile.mkdtemp(prefix="tuneworth-tests-")
-tempfile.tempdir = None
-atexit.register(shutil.rmtree, os.environ["TMPDIR"], ignore_errors=True)
 
 import pytest
 
 from families import make_model_dir
 from tuneworth.spec import StudySpec
 from tuneworth.study import Study
+
+# Budgets in seconds want the machine alone, by a lock in the temporary directory: a real run beside the tests would keep
+# them waiting, so they have a directory, and thus locks, of their own.
+os.environ["TMPDIR"] = tempfile.mkdtemp(prefix="tuneworth-tests-")
+tempfile.tempdir = None
+atexit.register(shutil.rmtree, os.environ["TMPDIR"], ignore_errors=True)
 
 GOOD, BAD = ("good", "fine", "great", "lovely"), ("bad", "poor", "awful", "dull")
 
