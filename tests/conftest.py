@@ -13,10 +13,10 @@ from typing import Any
 
 # Tiny models gain nothing from threads, and tests run beside other work: one thread, here and in every child.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-if hasattr(os, "sched_setaffinity"):
+# Each worker of pytest-xdist has a core of its own; its parent has all, since workers inherit what it may use.
+if hasattr(os, "sched_setaffinity") and "PYTEST_XDIST_WORKER" in os.environ:
     cores = sorted(os.sched_getaffinity(0))
-    turn = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-    os.sched_setaffinity(0, {cores[turn % len(cores)]})
+    os.sched_setaffinity(0, {cores[int(os.environ["PYTEST_XDIST_WORKER"].removeprefix("gw")) % len(cores)]})
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import pytest
