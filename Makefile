@@ -9,7 +9,7 @@ demo: $(INSTALLED)  ## a real study in a few minutes, with table and report
 	$(BIN)/tuneworth demo
 
 test: check  ## everything that CI runs
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 --dist worksteal
 
 check: $(INSTALLED)  ## style and types
 	$(BIN)/ruff check .

@@ -28,6 +28,7 @@ from tuneworth.study import Study
 # Budgets in seconds want the machine alone, by a lock in the temporary directory: a real run beside the tests would keep
 # them waiting, so they have a directory, and thus locks, of their own.
 os.environ["TMPDIR"] = tempfile.mkdtemp(prefix="tuneworth-tests-")
+os.chmod(os.environ["TMPDIR"], 0o755)  # some tests run as nobody
 tempfile.tempdir = None
 atexit.register(shutil.rmtree, os.environ["TMPDIR"], ignore_errors=True)
 

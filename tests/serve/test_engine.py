@@ -7,12 +7,12 @@ import numpy as np
 import psutil
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
 
 from families import make_model_dir
 from made_deltas import make_delta
 from tuneworth import models
-from tuneworth.deltas import Predictor
+from tuneworth.deltas import Predictor, read_info, save_delta
+from tuneworth.deltas.files import read_tensors
 from tuneworth.errors import DataError, DeltaError
 from tuneworth.serve.engine import Engine
 from tuneworth.serve.found import find, find_named
@@ -88,8 +88,9 @@ def test_a_refused_delta_leaves_the_one_that_is_served(engine: Engine, delta_roo
 
 
 def test_a_diverged_delta_is_refused(engine: Engine, delta_root: Path) -> None:
-    tensors = load_file(delta_root / "mood" / "delta.safetensors")
-    save_file({name: t * float("nan") for name, t in tensors.items()}, delta_root / "mood" / "delta.safetensors")
+    info = read_info(delta_root / "mood")
+    tensors = read_tensors(delta_root / "mood", info)
+    save_delta(delta_root / "mood", {name: t * float("nan") for name, t in tensors.items()}, info)
     with pytest.raises(DeltaError, match="not finite"):
         load(engine, delta_root, "mood")
 
