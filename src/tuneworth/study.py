@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import shlex
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -188,7 +189,7 @@ class Study:
 
         given = Limits.parse(**limits)
         found = advise_each(self.rows(), given, task, fraction, budget, margin, confidence, self.answers(), model)
-        return list(found)
+        return [self._found_again(advice) for advice in found]
 
     def claims(self, confidence: float = 0.95) -> list[Judged]:
         """The claims of the study file, judged: see `advice.claims`."""
@@ -200,13 +201,20 @@ class Study:
         """Everything that is shown of the study, as one value: see `report.build`."""
         from tuneworth.report import build
 
-        return build(self.rows(), self.store.get_study(self.spec.name), self.answers(), question)
+        built = build(self.rows(), self.store.get_study(self.spec.name), self.answers(), question)
+        return replace(built, advice=tuple(self._found_again(advice) for advice in built.advice))
 
     def streams(self) -> StreamReport:
         """The same of a study with a stream: see `report.streams`."""
         from tuneworth.report.streams import build_streams
 
         return build_streams(self.rows(), self.store.get_study(self.spec.name))
+
+    def _found_again(self, advice: Advice) -> Advice:
+        """The advice whose next command finds this store."""
+        name = f" {shlex.quote(self.spec.name)}"
+        command = advice.next_command and advice.next_command.replace(name, name + store_flag(self.store_url), 1)
+        return advice.model_copy(update={"next_command": command})
 
     def report(self, path: str | Path, question: Question | None = None) -> Path:
         """Write the report, one self-contained HTML file."""
@@ -217,6 +225,11 @@ class Study:
         from tuneworth.report import write_html
 
         return write_html(self.summary(question), Path(path))
+
+
+def store_flag(url: str) -> str:
+    """What finds the same store again in the next command."""
+    return "" if url == os.environ.get("TUNEWORTH_STORE", DEFAULT_STORE) else f" --store {shlex.quote(url)}"
 
 
 class _Run:

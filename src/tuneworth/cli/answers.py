@@ -96,7 +96,6 @@ def advise(
     store: Store = None,
 ) -> None:  # fmt: skip
     """Which method to use within your limits, how sure that is, and what would make it surer."""
-    import shlex
 
     from tuneworth.study import Study
 
@@ -111,10 +110,6 @@ def advise(
         task, fraction, budget, model, margin, confidence, max_train_seconds=max_train_seconds, max_memory=max_memory,
         max_trainable=max_trainable, max_delta_size=max_delta_size,
     )  # fmt: skip
-    name = f" {shlex.quote(study)}"
-    for i, advice in enumerate(found):
-        command = advice.next_command and advice.next_command.replace(name, name + store_flag(opened.store_url), 1)
-        found[i] = advice.model_copy(update={"next_command": command})
     if json:
         print_json(
             [advice.model_dump(mode="json") for advice in found] if len(found) > 1 else found[0].model_dump(mode="json")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -76,11 +75,9 @@ def print_json(value: Any) -> None:
 
 def store_flag(url: str) -> str:
     """What finds the same store again in the next command."""
-    import shlex
+    from tuneworth import study
 
-    from tuneworth.study import DEFAULT_STORE
-
-    return "" if url == os.environ.get("TUNEWORTH_STORE", DEFAULT_STORE) else f" --store {shlex.quote(url)}"
+    return study.store_flag(url)
 
 
 def same_command() -> str:
