@@ -32,6 +32,15 @@ os.chmod(os.environ["TMPDIR"], 0o755)  # some tests run as nobody
 tempfile.tempdir = None
 atexit.register(shutil.rmtree, os.environ["TMPDIR"], ignore_errors=True)
 
+LONG = ("test_study.py", "test_until_decided.py", "test_resume.py")
+"""Files with tests of up to two minutes: kills, resumed runs."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The long ones first, so that two workers end together."""
+    items.sort(key=lambda item: item.path.name not in LONG)
+
+
 GOOD, BAD = ("good", "fine", "great", "lovely"), ("bad", "poor", "awful", "dull")
 
 
