@@ -27,7 +27,7 @@ from tuneworth.train.batches import Batches, tokenize_cached
 from tuneworth.train.checkpoint import Checkpointer, LoopState
 from tuneworth.train.clock import Clock
 from tuneworth.train.evaluate import logits
-from tuneworth.train.fast import lay_out
+from tuneworth.train.fast import kernels, lay_out
 from tuneworth.train.loop import Training, train
 from tuneworth.train.targets import Targets
 
@@ -107,7 +107,7 @@ def _run(job: Job, device: torch.device) -> Iterator[Event]:
     metrics = evaluate(task.metrics, predictions, data.test.labels)
     eval_seconds = state.eval_seconds + time.perf_counter() - started
 
-    environment = devices.environment(device, precision)
+    environment = {**devices.environment(device, precision), "kernels": kernels(model)}
     tensors = {name: p for name, p in model.named_parameters() if name in set(names)}
     delta = job.delta_path if job.keep_delta else None
     size = sum(p.numel() * p.element_size() for p in tensors.values())

@@ -1,13 +1,51 @@
 from __future__ import annotations
 
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
 
 from families import ENCODERS, WITHOUT_BIASES, make_model_dir
-from tuneworth.methods import get_method, method_options
+from tuneworth.methods import all_methods, get_method, method_options
 from tuneworth.methods._tune import tune
 from tuneworth.models.load import load
-from tuneworth.train.fast import ByteDropout, byte_dropout, speed_up
+from tuneworth.spec import Budget, Recipe
+from tuneworth.train import flops
+from tuneworth.train.batches import Batches, tokenize
+from tuneworth.train.checkpoint import Checkpointer, LoopState
+from tuneworth.train.clock import Clock
+from tuneworth.train.fast import kernels, lay_out, speed_up
+from tuneworth.train.fast.dropout import ByteDropout, byte_dropout
+from tuneworth.train.loop import Training, train
+
+TEXTS = [f"film {i} is {'good' if i % 2 else 'bad'} {'so ' * (i % 5)}" for i in range(40)]
+
+
+def training(source: Path, name: str, scratch: Path, dropout: float, fast: bool, every: float = 1e9) -> Training:
+    """15 steps, each on the curve."""
+    loaded = load(str(source), 2, "classification", torch.Generator().manual_seed(0))
+    method = get_method(name)
+    tune(loaded, method, method_options(method, {}), torch.Generator().manual_seed(0))
+    cost = flops.count(loaded.model)
+    for module in loaded.model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = dropout
+    if fast:
+        speed_up(loaded.model)
+    tokens = tokenize(loaded.tokenizer, TEXTS, None, 64)
+    batches = Batches(tokens.lengths, 8, 3)
+    clock = Clock(Budget.parse("3epochs"), batches.steps_per_epoch, torch.device("cpu"))
+    return Training(
+        loaded.model, "classification", tokens, torch.tensor([i % 2 for i in range(40)]), np.arange(40), lambda: 50.0,
+        Recipe(learning_rate=1e-3, batch_size=8), clock, batches, cost, 15, "fp32",
+        Checkpointer(scratch / "checkpoint.safetensors", every),
+    )  # fmt: skip
+
+
+def to_the_end(run: Training) -> LoopState:
+    *_, state = train(run)
+    return state
 
 
 @pytest.mark.parametrize("family", [*ENCODERS, *WITHOUT_BIASES])
@@ -30,6 +68,51 @@ def test_the_fast_parts_compute_what_the_plain_ones_do(family: str, tmp_path: ob
         gradients.append(torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None]))
     torch.testing.assert_close(outputs[0], outputs[1], rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(gradients[0], gradients[1], rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("method", all_methods())
+def test_both_paths_lose_alike_step_by_step(method: str, tiny_model: Path, tmp_path: Path) -> None:
+    """float32, dropout off: the loss of every step, over three epochs."""
+    curves = [[point.loss for point in to_the_end(training(tiny_model, method, tmp_path, 0.0, fast)).curve]
+              for fast in (False, True)]  # fmt: skip
+    assert len(curves[0]) == 15
+    assert curves[0] == pytest.approx(curves[1], abs=1e-4)
+
+
+def test_a_run_resumed_on_the_fast_path_ends_to_the_bit_where_the_whole_one_does(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    whole = training(tiny_model, "full", tmp_path, 0.1, fast=True)
+    torch.manual_seed(7)
+    expected = to_the_end(whole)
+    first = training(tiny_model, "full", tmp_path, 0.1, fast=True, every=0.0)
+    torch.manual_seed(7)
+    for number, _ in enumerate(train(first), 1):
+        if number == 6:
+            break
+    torch.manual_seed(999)  # what a new process would have
+    second = training(tiny_model, "full", tmp_path, 0.1, fast=True)
+    assert [p.loss for p in to_the_end(second).curve] == [p.loss for p in expected.curve]
+    for one, other in zip(second.model.parameters(), whole.model.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_the_environment_says_which_path_a_model_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = {}
+    for name in ("bert", "llama"):
+        model = load(
+            str(make_model_dir(name, tmp_path / name)), 2, "classification", torch.Generator().manual_seed(0)
+        ).model
+        lay_out(model, torch.device("cpu"), "fp32")
+        said[name] = kernels(model)
+    assert said["bert"] == "fast"
+    assert "shares key heads" in said["llama"]
+    monkeypatch.setenv("TUNEWORTH_PLAIN", "1")
+    model = load(str(tmp_path / "bert"), 2, "classification", torch.Generator().manual_seed(0)).model
+    before = model.config._attn_implementation
+    lay_out(model, torch.device("cpu"), "fp32")
+    assert kernels(model).startswith("plain")
+    assert model.config._attn_implementation == before
 
 
 @pytest.mark.parametrize("p", [0.0, 0.1, 0.5, 0.9])

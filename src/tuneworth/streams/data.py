@@ -32,6 +32,7 @@ from tuneworth.train import rng
 from tuneworth.train.checkpoint import Checkpointer, LoopState
 from tuneworth.train.clock import Clock
 from tuneworth.train.evaluate import logits
+from tuneworth.train.fast import kernels
 from tuneworth.train.loop import Training, train
 from tuneworth.train.targets import Targets
 
@@ -99,7 +100,8 @@ def run_data_stream(job: Job, device: torch.device) -> Iterator[Event]:
         total_parameters=sum(p.numel() for p in tuned.model.parameters()),
         peak_memory_bytes=devices.peak_memory(device), delta_bytes=sum(t.numel() * t.element_size() for t in trained.values()),
         delta_path=None, micro_batch=state.micro_batch, notes=tuple(state.notes),
-        environment=devices.environment(device, precision), chunks=scores.table(state.chunks, clock, baseline)))  # fmt: skip
+        environment={**devices.environment(device, precision), "kernels": kernels(tuned.model)},
+        chunks=scores.table(state.chunks, clock, baseline)))  # fmt: skip
 
 
 @dataclass(frozen=True)

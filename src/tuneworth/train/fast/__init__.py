@@ -1,0 +1,65 @@
+"""The parts of an encoder that a CPU runs slowly as they come, done faster. docs/performance.md has the measurements.
+
+Each part has a file and replaces one kind of module, whatever the family; what it does not know stays as it is.
+TUNEWORTH_PLAIN=1 in the environment leaves every model as transformers made it: the path to check this one against.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+
+import torch
+from torch import nn
+from transformers import PreTrainedModel
+from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS, eager_mask
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+
+from tuneworth.spec import Precision
+from tuneworth.train.device import cast_frozen
+from tuneworth.train.fast.attention import attention
+from tuneworth.train.fast.dropout import ByteDropout
+
+NAME = "tuneworth_cpu"
+
+
+def lay_out(model: PreTrainedModel, device: torch.device, precision: Precision) -> None:
+    """Make a tuned model ready for `device`, for training and for prediction alike."""
+    model.to(device)
+    if precision == "bf16":
+        cast_frozen(model)
+    if device.type == "cpu" and not plain():
+        speed_up(model)
+
+
+def kernels(model: PreTrainedModel) -> str:
+    """What of this comes to bear on a model that was laid out: recorded with its trial, so the report says it once."""
+    if plain():
+        return "plain, as TUNEWORTH_PLAIN asks"
+    if model.device.type != "cpu":
+        return "plain"
+    if model.config._attn_implementation == NAME:
+        return "fast"
+    return f"fast, but for attention: {model.config.model_type} shares key heads, which is left to transformers"
+
+
+def plain() -> bool:
+    """Whether the user asked for the plain path."""
+    return os.environ.get("TUNEWORTH_PLAIN", "") not in ("", "0")
+
+
+def speed_up(model: PreTrainedModel) -> None:
+    """Replace attention and dropout of a model on a CPU. Models with grouped key heads keep their own attention."""
+    heads = getattr(model.config, "num_key_value_heads", None)
+    if heads in (None, getattr(model.config, "num_attention_heads", None)):
+        _register()
+        model.set_attn_implementation(NAME)
+    for module in model.modules():
+        if type(module) is nn.Dropout:
+            module.__class__ = ByteDropout  # in place: methods hang their hooks on these very modules
+
+
+@functools.cache
+def _register() -> None:
+    ALL_ATTENTION_FUNCTIONS.register(NAME, attention)
+    ALL_MASK_ATTENTION_FUNCTIONS.register(NAME, eager_mask)
