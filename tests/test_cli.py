@@ -146,7 +146,7 @@ def test_results_as_csv_and_as_a_table(ran: Ran) -> None:
 def test_report_is_one_file(ran: Ran, tmp_path: Path) -> None:
     target = tmp_path / "[new] report.html"
     said = tuneworth("report", "reviews", "-o", target, "--store", ran.store)
-    assert (said.code, said.out.strip()) == (0, f"report: {target}")
+    assert (said.code, said.out.strip()) == (0, f"report: {target}\n\nnext: open it in a browser")
     page = target.read_text()
     assert "bitfit" in page
     assert not re.search(r"""(src|href)=["']?https?://""", page.split("<body")[1].split("<script")[0])
@@ -288,7 +288,7 @@ def test_every_command_is_there_and_explains_itself() -> None:
         assert command in said.out
         explained = tuneworth(command, "--help")
         assert explained.code == 0
-        assert f"tuneworth {command}" in re.sub("Usage: [^ ]+", "tuneworth", explained.out)
+        assert re.search(rf"Usage: .* {command} ", explained.out)
 
 
 def test_lists_of_what_there_is() -> None:

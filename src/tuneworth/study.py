@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import shlex
 import time
 from collections.abc import Callable, Iterator
@@ -212,8 +213,10 @@ class Study:
 
     def _found_again(self, advice: Advice) -> Advice:
         """The advice whose next command finds this store."""
-        name = f" {shlex.quote(self.spec.name)}"
-        command = advice.next_command and advice.next_command.replace(name, name + store_flag(self.store_url), 1)
+        named = rf"(tuneworth \w+ {re.escape(shlex.quote(self.spec.name))})(?=\s|$)"
+        command = advice.next_command and re.sub(
+            named, lambda match: match[1] + store_flag(self.store_url), advice.next_command, count=1
+        )
         return advice.model_copy(update={"next_command": command})
 
     def report(self, path: str | Path, question: Question | None = None) -> Path:

@@ -154,3 +154,14 @@ budgets = ["2steps"]\n[task.r]\ntrain = "{reviews}"\ntext = "text"\nlabel = "lab
     again = tuneworth("run", "mine", "--dry-run")
     assert again.code == 0, again.err
     assert "2 trials in 2 cells, 2 there already" in again.out
+
+
+def test_the_next_command_finds_its_store_whatever_the_study_is_called() -> None:
+    made = make(methods=["full", "bitfit"], seeds=3)
+    spec = made.spec.model_copy(update={"name": "run"})
+    with closing(open_store("sqlite:///other.db")) as store:
+        store.put_study(spec, [record.trial for record in made.trials])
+        while (taken := store.claim("run", "me", 60)) is not None:
+            store.finish("run", taken.trial.key, "me", measure(taken.trial))
+    (advice,) = Study.open("run", "sqlite:///other.db").advise()
+    assert (advice.next_command or "").startswith("tuneworth run run --store sqlite:///other.db")

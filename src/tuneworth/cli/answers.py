@@ -76,7 +76,7 @@ def report(
     from tuneworth.study import Study
 
     path = Study.open(study, store).report(output, Question(margin, confidence))
-    say(f"report: {path.resolve()}")
+    say(f"report: {path.resolve()}\n\nnext: open it in a browser")
 
 
 @app.command(rich_help_panel=PANEL)
@@ -130,13 +130,14 @@ def claims(
     """What the study says of the claims in its study file: supported, contradicted or undecided."""
     from tuneworth.study import Study
 
-    judged = Study.open(study, store).claims(confidence)
+    opened = Study.open(study, store)
+    judged = opened.claims(confidence)
     if json:
         print_json([claim.model_dump(mode="json") for claim in judged])
         return
     for claim in judged:
         say(claim.sentence)
-    say(f"\nnext: tuneworth claims {study} --json, for every cell" if judged
+    say(f"\nnext: tuneworth claims {study} --json{store_flag(opened.store_url)}, for every cell" if judged
          else f"{study} states no claims\n\nnext: write [claim.NAME] tables in its study file (docs/advice.md)")  # fmt: skip
 
 

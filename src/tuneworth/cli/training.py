@@ -171,9 +171,9 @@ def _run(study: Study, dry: bool, question: Question | None, time_limit: str | N
         left += _show_decisions(study, question)
     if time_limit and left:
         say(f"\ntime is up; what is finished is kept. To go on, with this limit or another:\n  {same_command()}")
-    if code:
-        say(f"\nsome trials failed: see tuneworth report {study.spec.name}; --retry-failed runs them again")
     store = store_flag(study.store_url)
+    if code:
+        say(f"\nsome trials failed: see tuneworth report {study.spec.name}{store}; --retry-failed runs them again")
     if question:
         margin = "" if question.margin == 1 else f" --margin {question.margin:g}"
         say(f"\nnext: tuneworth advise {study.spec.name}{margin}{store}")
