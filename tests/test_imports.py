@@ -37,7 +37,7 @@ LAYERS = [
 NEVER = {
     "trial": {"store"},  # workers never touch the store
     "executors": {"store"},
-    "train": {"methods", "models"},
+    "train": {"methods"},
     "streams": {"store"},
     "report": {"store", "study"},  # made from plain rows
     "advice": {"store", "methods", "tasks", "models"},  # pure

@@ -10,6 +10,7 @@ from families import ENCODERS, WITHOUT_BIASES, make_model_dir
 from tuneworth.methods import all_methods, get_method, method_options
 from tuneworth.methods._tune import tune
 from tuneworth.models.load import load
+from tuneworth.models.places import layers
 from tuneworth.spec import Budget, Recipe
 from tuneworth.train import flops
 from tuneworth.train.batches import Batches, tokenize
@@ -68,6 +69,20 @@ def test_the_fast_parts_compute_what_the_plain_ones_do(family: str, tmp_path: ob
         gradients.append(torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None]))
     torch.testing.assert_close(outputs[0], outputs[1], rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(gradients[0], gradients[1], rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("family", ENCODERS)
+def test_the_last_layer_works_on_the_first_token_alone(family: str, tmp_path: Path) -> None:
+    """But for ALBERT, whose layers are one module."""
+    model = load(
+        str(make_model_dir(family, tmp_path / family)), 2, "classification", torch.Generator().manual_seed(0)
+    ).model
+    speed_up(model)
+    (*_, (layer, places)) = layers(model, "this test")
+    shapes = []
+    layer.get_submodule(places.ffn_in).register_forward_hook(lambda _, args, __: shapes.append(tuple(args[0].shape)))
+    model.eval()(input_ids=torch.randint(5, 60, (3, 11)))
+    assert shapes[-1] == ((3, 11, 32) if family == "albert" else (3, 1, 32))
 
 
 @pytest.mark.parametrize("method", all_methods())

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
-    from tuneworth.methods._places import Places
     from tuneworth.methods.adapter import AdapterOptions
+    from tuneworth.models.places import Places
 
 _ACTIVATIONS: dict[str, type[nn.Module]] = {"gelu": nn.GELU, "relu": nn.ReLU, "silu": nn.SiLU, "tanh": nn.Tanh}
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field
 
 from tuneworth import methods
-from tuneworth.methods._places import layers
+from tuneworth.models.places import layers
 from tuneworth.spec import Recipe
 
 if TYPE_CHECKING:

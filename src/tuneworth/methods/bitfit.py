@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from tuneworth import methods
 from tuneworth.errors import ModelError
-from tuneworth.methods._places import layers
+from tuneworth.models.places import layers
 from tuneworth.spec import Recipe
 
 if TYPE_CHECKING:

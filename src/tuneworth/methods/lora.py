@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field
 
 from tuneworth import methods
-from tuneworth.methods._places import PLACES, layers
+from tuneworth.models.places import PLACES, layers
 from tuneworth.spec import Recipe
 
 if TYPE_CHECKING:

@@ -16,6 +16,7 @@ from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
 
 from tuneworth.methods._adapter import Bottleneck
+from tuneworth.train.fast.last_layer import narrow
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -132,6 +133,8 @@ def _bottlenecks(model: PreTrainedModel) -> Iterator[tuple[Place, object]]:
     places: dict[object, list[tuple[str, str]]] = defaultdict(list)
     for path, module in model.named_modules():
         for hook in (*module._forward_pre_hooks.values(), *module._forward_hooks.values()):
+            if hook is narrow:  # the fast path's, no method's
+                continue
             places[getattr(hook, "__self__", hook)].append((path, getattr(hook, "__name__", "")))
     for owner, where in places.items():
         yield tuple(where), owner

@@ -19,6 +19,7 @@ from tuneworth.spec import Precision
 from tuneworth.train.device import cast_frozen
 from tuneworth.train.fast.attention import attention
 from tuneworth.train.fast.dropout import ByteDropout
+from tuneworth.train.fast.last_layer import first_token_only
 
 NAME = "tuneworth_cpu"
 
@@ -49,11 +50,13 @@ def plain() -> bool:
 
 
 def speed_up(model: PreTrainedModel) -> None:
-    """Replace attention and dropout of a model on a CPU. Models with grouped key heads keep their own attention."""
+    """Replace attention and dropout of a model on a CPU, and narrow its last layer. Models with grouped key heads keep
+    their own attention, and their last layer."""
     heads = getattr(model.config, "num_key_value_heads", None)
     if heads in (None, getattr(model.config, "num_attention_heads", None)):
         _register()
         model.set_attn_implementation(NAME)
+        first_token_only(model)
     for module in model.modules():
         if type(module) is nn.Dropout:
             module.__class__ = ByteDropout  # in place: methods hang their hooks on these very modules

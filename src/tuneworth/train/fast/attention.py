@@ -13,10 +13,11 @@ from torch import nn
 from torch.autograd import Function
 
 from tuneworth.train.fast.dropout import keep_mask, masked, scale, threshold
+from tuneworth.train.fast.last_layer import FIRST_ONLY
 
 
 def attention(
-    _module: nn.Module, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, attention_mask: torch.Tensor | None,
+    module: nn.Module, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, attention_mask: torch.Tensor | None,
     scaling: float | None = None, dropout: float = 0.0, **_: Any,
 ) -> tuple[torch.Tensor, None]:  # fmt: skip
     """Scaled dot-product attention (Vaswani et al. 2017, eq. 1): (batch, heads, length, width) -> (batch, length, heads, width).
@@ -24,8 +25,12 @@ def attention(
     `attention_mask`: added to the scores, of a shape that broadcasts to (batch, heads, length, length); None: nothing is.
     """
     factor = query.shape[-1] ** -0.5 if scaling is None else scaling
+    length = query.shape[2]
+    if getattr(module, FIRST_ONLY, False):
+        query = query[:, :, :1]
+        attention_mask = None if attention_mask is None else attention_mask[:, :, :1]
     context = _Attention.apply(query, key, value, attention_mask, factor, dropout)  # type: ignore[no-untyped-call]
-    return context, None
+    return context.expand(-1, length, -1, -1), None  # what follows wants every token; it takes the first again
 
 
 class _Attention(Function):

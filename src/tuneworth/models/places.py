@@ -1,4 +1,4 @@
-"""Where each encoder family keeps the parts that papers speak of: the one table that methods share."""
+"""Where each encoder family keeps the parts that papers speak of: the one table that methods and the fast path share."""
 
 from __future__ import annotations
 
@@ -19,12 +19,14 @@ class Places:
     """Module paths. `layers` is a pattern below the base model; all others are relative to one layer.
 
     In these families a layer is post-norm: a = attention_norm(x + attention_out(..)), then ffn_norm(a + ffn_out(..)),
-    and ffn_in reads a. What attention_out and ffn_out give is the sub-layer's output after its dropout.
+    and ffn_in reads a. attention_dense mixes the heads; what attention_out and ffn_out give is the sub-layer's output
+    after its dropout.
     """
 
     layers: str
     query: str
     value: str
+    attention_dense: str
     attention_out: str
     attention_norm: str
     ffn_in: str
@@ -36,6 +38,7 @@ _BERT = Places(
     layers="encoder.layer.*",
     query="attention.self.query",
     value="attention.self.value",
+    attention_dense="attention.output.dense",
     attention_out="attention.output.dropout",
     attention_norm="attention.output.LayerNorm",
     ffn_in="intermediate.dense",
@@ -46,6 +49,7 @@ _DISTILBERT = Places(
     layers="transformer.layer.*",
     query="attention.q_lin",
     value="attention.v_lin",
+    attention_dense="attention.out_lin",
     attention_out="attention.out_lin",
     attention_norm="sa_layer_norm",
     ffn_in="ffn.lin1",
@@ -56,6 +60,7 @@ _ALBERT = Places(  # layers that ALBERT shares are one module: what is added to 
     layers="encoder.albert_layer_groups.*.albert_layers.*",
     query="attention.query",
     value="attention.value",
+    attention_dense="attention.dense",
     attention_out="attention.output_dropout",
     attention_norm="attention.LayerNorm",
     ffn_in="ffn",
