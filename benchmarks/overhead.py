@@ -4,7 +4,7 @@
     python benchmarks/overhead.py --quick    # 40 trials, and a study of 2,000: about a minute
 
 The first part runs a real study with the packaged encoder, on four tasks of three label counts and with five methods, in
-the order that `plan` gives. Counted is all the time that is not in the trials' `train_seconds`: the start of torch, the
+the order that `plan` gives; the tasks are small, so that evaluation is. Counted is all the time that is not in the trials' `train_seconds`: the start of torch, the
 check of the study, and the store too. With several workers, each worker's idle time counts.
 The second part times commands in processes of their own, start of the interpreter included: planning (a dry run),
 resuming a finished study (its results are made up and put in through the store), and writing its report.
@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-TASKS = ("demo/acceptability", "demo/paraphrase", "demo/similarity", "colours")
+TASKS = ("colours", "sizes", "numbers", "pairs")
 METHODS = ("head", "full", "bitfit", "houlsby", "lora")
 FRACTIONS = tuple(round(0.1 * i, 1) for i in range(1, 11))
 SECONDS_A_TRIAL, SECONDS_TO_PLAN, SECONDS_TO_REPORT = 0.3, 3.0, 15.0
@@ -42,14 +42,24 @@ class Row:
     aim: float | None = None
 
 
-def write_task(folder: Path, examples: int = 400) -> Path:
-    """Sentences about three colours: a file task whose label count no demo task has."""
-    draw, path = random.Random(0), folder / "colours.csv"
-    colours = ("red", "green", "blue")
-    lines = [f"the {draw.choice(('car', 'house', 'coat', 'bird'))} number {i} is {colours[i % 3]},{i % 3}"
-             for i in range(examples)]  # fmt: skip
-    path.write_text("\n".join(["text,label", *lines]) + "\n")
-    return path
+def write_tasks(folder: Path, examples: int = 240) -> dict[str, dict[str, Any]]:
+    """Four small file tasks, a fifth of each for the test: three classes, two, a number, two texts."""
+    draw = random.Random(0)
+    nouns, colours, sizes = ("car", "house", "coat", "bird"), ("red", "green", "blue"), ("small", "large")
+    rows = [(draw.choice(nouns), i % 3, draw.randrange(2), i, draw.choice(nouns)) for i in range(examples)]
+    lines = {
+        "colours": [f"the {noun} number {i} is {colours[colour]},,{colour}" for noun, colour, _, i, _ in rows],
+        "sizes": [f"number {i} is a {sizes[size]} {noun},,{size}" for noun, _, size, i, _ in rows],
+        "numbers": [f"there are {i} of the {noun},,{i / 7}" for noun, _, _, i, _ in rows],
+        "pairs": [f"the {noun} of {i} came,it was the {other},{int(noun == other)}" for noun, _, _, i, other in rows],
+    }
+    for name, table in lines.items():
+        (folder / f"{name}.csv").write_text("\n".join(["text,other,label", *table]) + "\n")
+    return {
+        name: {"train": folder / f"{name}.csv", "text": "text", "label": "label"}
+        | ({"text_pair": "other"} if name == "pairs" else {})
+        for name in lines
+    }
 
 
 def make_study(folder: Path, name: str, fractions: Sequence[float], seeds: int, batch_size: int) -> Any:
@@ -60,7 +70,7 @@ def make_study(folder: Path, name: str, fractions: Sequence[float], seeds: int, 
     spec = StudySpec.parse({
         "name": name, "models": ["minilm"], "methods": METHODS, "tasks": TASKS, "fractions": list(fractions), "seeds": seeds,
         "budgets": ["10steps"], "evaluations": 1, "recipe": {method: {"batch_size": batch_size} for method in METHODS},
-        "task": {"colours": {"train": write_task(folder), "text": "text", "label": "label"}},
+        "task": write_tasks(folder),
     })  # fmt: skip
     return Study(spec, str(folder / f"{name}.db"))
 
@@ -110,7 +120,7 @@ def made_up(study: Any) -> None:
     while (record := study.store.claim("large", "benchmark", 600.0)) is not None:
         trial = record.trial
         luck = np.random.default_rng([trial.seed, int(trial.key, 16)])
-        metric = "pearson" if trial.task == "demo/similarity" else "accuracy"
+        metric = "pearson" if trial.task == "numbers" else "accuracy"
         score = 70 + 10 * trial.fraction + METHODS.index(trial.method) + luck.normal()
         point = CurvePoint(step=10, seconds=1.0, examples=320, loss=0.6, score=score)
         result = TrialResult(

@@ -23,8 +23,14 @@ def planned_task(name: str, declared: FileTask | None, data_dir: Path | None, pl
     """The task whose fingerprint was `planned`; files that changed since are read anew, and refused if they are still
     others. Raises TrialError."""
     for _ in range(2):
-        task, data = load_task(name, declared, data_dir)
-        if fingerprint(task, data) == planned:
-            return task, data
+        if _fingerprint(name, declared, data_dir) == planned:
+            return load_task(name, declared, data_dir)
         load_task.cache_clear()
+        _fingerprint.cache_clear()
     raise TrialError(f"the data of {name!r} changed after the study was planned; run the study again")
+
+
+@lru_cache(maxsize=8)
+def _fingerprint(name: str, declared: FileTask | None, data_dir: Path | None) -> str:
+    """Of what `load_task` keeps: content that does not change is hashed once."""
+    return fingerprint(*load_task(name, declared, data_dir))
