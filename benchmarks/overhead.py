@@ -4,10 +4,10 @@
     python benchmarks/overhead.py --quick    # 40 trials, and a study of 2,000: about a minute
 
 The first part runs a real study with the packaged encoder, on four tasks of three label counts and with five methods, in
-the order that `plan` gives; the tasks are small, so that evaluation is. Counted is all the time that is not in the trials' `train_seconds`: the start of torch, the
-check of the study, and the store too. With several workers, each worker's idle time counts.
-The second part times commands in processes of their own, start of the interpreter included: planning (a dry run),
-resuming a finished study (its results are made up and put in through the store), and writing its report.
+the order that `plan` gives; the tasks are small, so that evaluation is. Counted is all the time that is not in the
+trials' `train_seconds`: the start of torch, the check of the study, and the store too. With several workers, each
+worker's idle time counts. The second part times commands in processes of their own, start of the interpreter included:
+planning, resuming a finished study (its results are made up and put in through the store), and writing its report.
 """
 
 from __future__ import annotations
@@ -96,10 +96,13 @@ def trials(folder: Path, options: argparse.Namespace) -> tuple[list[Row], dict[s
 def commands(folder: Path, options: argparse.Namespace) -> Iterator[Row]:
     """A large study: planned, resumed once it is finished, reported."""
     study = make_study(folder, "large", FRACTIONS, options.large // 200, 32)
-    again = ("from pathlib import Path\nimport overhead\n"
-             f"study = overhead.make_study(Path({str(folder)!r}), 'large', overhead.FRACTIONS, {options.large // 200}, 32)\n")  # fmt: skip
+    again = f"""
+from pathlib import Path
+import overhead
+study = overhead.make_study(Path({str(folder)!r}), 'large', overhead.FRACTIONS, {options.large // 200}, 32)
+"""
     plan = again + "print(len(study.prepare().trials) - len(study.known_keys()))"
-    resume = again + "print(study.run(workers=2, watch=lambda _: None).pending)"
+    resume = again + "print(study.run(watch=lambda _: None).pending)"
     yield Row("plan", _timed(plan, str(options.large)), SECONDS_TO_PLAN)
     made_up(study)
     yield Row("plan, all finished", _timed(plan, "0"), SECONDS_TO_PLAN)
@@ -116,7 +119,7 @@ def made_up(study: Any) -> None:
     from tuneworth.spec import CurvePoint, TrialResult
 
     study.store.put_study(study.spec, study.prepare().trials)
-    truth = {}
+    truth: dict[str, Any] = {}
     while (record := study.store.claim("large", "benchmark", 600.0)) is not None:
         trial = record.trial
         luck = np.random.default_rng([trial.seed, int(trial.key, 16)])
@@ -151,7 +154,9 @@ def _timed(code: str, expected: str) -> float:
 def parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="benchmarks/overhead.py", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--trials", type=int, help="of the study that is run, a multiple of 20 (200; --quick: 40)")
-    parser.add_argument("--large", type=int, help="trials of the study that is planned, of 200 (10,000; --quick: 2,000)")
+    parser.add_argument(
+        "--large", type=int, help="of the study that is planned, a multiple of 200 (10,000; --quick: 2,000)"
+    )
     parser.add_argument("--batch-size", type=int, default=8, help="of the study that is run")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--device", default="auto")

@@ -65,8 +65,8 @@ def tokenize_cached(path: Path, tokenizer: PreTrainedTokenizerBase, examples: Ex
     tokens = tokenize(tokenizer, examples.texts, examples.pairs, max_length)
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = path.with_suffix(f".{os.getpid()}")
-    parts = {"ids": tokens.ids, "starts": tokens.starts, "types": tokens.types}
-    save_file({name: part for name, part in parts.items() if part is not None}, scratch)
+    types = {} if tokens.types is None else {"types": tokens.types}
+    save_file({"ids": tokens.ids, "starts": tokens.starts, **types}, scratch)
     os.replace(scratch, path)
     return tokens
 
