@@ -25,9 +25,10 @@ _log = logging.getLogger(__name__)
 
 
 def worker_count(
-    workers: int | str, device: str, missing: Sequence[TrialSpec] = (), sources: Mapping[str, str] | None = None,
+    workers: int | str, device: str, missing: Sequence[TrialSpec] | None = None, sources: Mapping[str, str] | None = None,
 ) -> int:  # fmt: skip
-    """How many trials run at once, of those that are `missing`, whose models' directories are `sources`, by name.
+    """How many trials run at once, of those that are `missing` (None: of unknown ones), whose models' directories
+    are `sources`, by name. Where nothing is missing, 1, without a look at the device.
 
     `auto`: one on an accelerator. On a CPU one a core, while their memory (`trial_bytes`) fits into what is free; where
     many trials are missing, a probe says whether one worker with all cores is quicker than that. Raises SpecError for what
@@ -35,16 +36,16 @@ def worker_count(
     """
     if workers != "auto" and (not str(workers).isdigit() or not 1 <= int(workers) <= 1024):
         raise SpecError(f"workers = {workers!r} is not a number from 1 to 1024", "give a number, or auto")
-    if workers != "auto" and (device in ("auto", "cpu") or not missing):
+    if workers != "auto" and device in ("auto", "cpu"):
         return int(workers)
-    if not missing and device == "auto":
+    if missing is not None and not missing and device == "auto":
         return 1
     from tuneworth.train.device import pick
 
     kind = pick(device).type  # a device that is not there is found here, once, not by every worker
     if workers != "auto":
         return int(workers)
-    return 1 if kind != "cpu" else _on_cpu(missing, sources or {})
+    return 1 if kind != "cpu" else _on_cpu(missing or (), sources or {})
 
 
 def _on_cpu(missing: Sequence[TrialSpec], sources: Mapping[str, str]) -> int:
@@ -60,7 +61,7 @@ def _on_cpu(missing: Sequence[TrialSpec], sources: Mapping[str, str]) -> int:
         return fit
     from tuneworth.probe import probe
 
-    trial = untimed[len(untimed) // 2]
+    trial = untimed[-1]  # any of them; studies tend to name the cheapest methods first
     several, one = probe(trial, sources[trial.model], fit, cores)
     _log.info("workers: %s steps of %s, %d workers with %d threads %.1f examples/s, 1 with %d threads %.1f examples/s",
               trial.method, trial.model, fit, max(1, cores // fit), several, cores, one)  # fmt: skip

@@ -135,3 +135,14 @@ def test_it_is_silent(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None
     capfd.readouterr()
     start(tmp_path)
     assert capfd.readouterr() == ("", "")
+
+
+def test_weights_lie_in_the_mapped_file_and_the_file_is_never_changed(tmp_path: Path) -> None:
+    before = (make_model_dir("bert", tmp_path) / "model.safetensors").read_bytes()
+    loaded = start(tmp_path)
+    maps = Path("/proc/self/maps")
+    if maps.exists():
+        assert str(tmp_path / "model.safetensors") in maps.read_text(), "frozen weights are to be shared by all workers"
+    for parameter in loaded.model.parameters():
+        parameter.data.add_(1)
+    assert (tmp_path / "model.safetensors").read_bytes() == before
