@@ -157,9 +157,9 @@ def test_data_that_changes_under_a_study_is_noticed(make_study: Make, tmp_path: 
     first = make_study(task=task)
     keys = {t.key for t in first.prepare().trials}
     copy.write_text(reviews.read_text().replace("film 3 ", "movie 3 "))
-    from tuneworth.tasks.planned import load_task
+    from tuneworth.tasks.planned import kept
 
-    load_task.cache_clear()
+    kept.cache_clear()
     assert keys.isdisjoint(t.key for t in make_study(task=task).prepare().trials)
 
 
