@@ -150,3 +150,14 @@ def test_the_choice_of_intervals_can_be_repeated(capsys: pytest.CaptureFixture[s
     out = capsys.readouterr().out
     assert "Student's t (chosen)" in out
     assert "variance components (chosen)" in out
+
+
+def test_planning_resuming_and_reporting_are_timed(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = load("overhead").main(["--only", "commands", "--large", "200"])
+    assert [row.what for row in rows] == ["plan", "plan, all finished", "resume, all finished", "report"]
+    assert all(row.seconds > 0.1 for row in rows)
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["command"].startswith("python benchmarks/overhead.py")
+
+
+def test_scaling_tries_the_smallest_and_the_largest_when_it_is_quick() -> None:
+    assert load("scaling").parse(["--quick"]).sizes == [1000, 50000]

@@ -92,6 +92,14 @@ def ran(tiny_model: Path, reviews: Path, tmp_path_factory: pytest.TempPathFactor
     return Ran(place, str(place / "s.db"), command, tuneworth(*command))
 
 
+def test_verbose_says_how_the_number_of_workers_was_chosen(tiny_model: Path, reviews: Path, tmp_path: Path) -> None:
+    command = [*comparison(tiny_model, reviews, tmp_path / "s.db"), "--device", "cpu", "--seeds", "1"]
+    command[command.index("--workers") + 1] = "auto"
+    said = tuneworth(*command, "--verbose")
+    assert said.code == 0, said
+    assert re.search(r"workers: \d+ cores, .* GB a trial: room for \d+", said.err)
+
+
 def results(study: str, store: str | Path) -> list[dict[str, Any]]:
     said = tuneworth("results", study, "--format", "json", "--store", store)
     assert said.code == 0, said

@@ -23,6 +23,7 @@ LAYERS = [
     {"events", "models", "stats"},
     {"methods", "results", "store", "tasks"},
     {"answers", "cells", "looks", "plan", "presets", "train"},
+    {"probe"},
     {"machine"},
     {"advice", "streams"},
     {"deltas", "prepare", "report"},

@@ -157,9 +157,9 @@ def test_data_that_changes_under_a_study_is_noticed(make_study: Make, tmp_path: 
     first = make_study(task=task)
     keys = {t.key for t in first.prepare().trials}
     copy.write_text(reviews.read_text().replace("film 3 ", "movie 3 "))
-    from tuneworth.tasks.planned import load_task
+    from tuneworth.tasks.planned import kept
 
-    load_task.cache_clear()
+    kept.cache_clear()
     assert keys.isdisjoint(t.key for t in make_study(task=task).prepare().trials)
 
 
@@ -217,3 +217,19 @@ def test_a_method_that_the_model_has_no_place_for_is_refused_before_any_training
     )
     run_here(biased)
     assert {r.state for r in biased.store.records("reviews")} == {"done"}
+
+
+def test_a_finished_study_is_taken_up_without_torch(make_study: Make, tmp_path: Path) -> None:
+    study = make_study(seeds=1)
+    run_here(study)
+    code = RUN + "\n    print('torch' in sys.modules)"
+    (tmp_path / "again.py").write_text(code)
+    (tmp_path / "spec.json").write_text(study.spec.dumps())
+    path = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+    for changes, loaded in (({}, "False"), ({"methods": ("head", "bitfit", "full")}, "True")):
+        (tmp_path / "spec.json").write_text(study.spec.model_copy(update=changes).dumps())
+        command = [sys.executable, str(tmp_path / "again.py"), str(tmp_path / "spec.json"), study.store_url, "1"]
+        ended = subprocess.run(
+            command, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=True
+        )
+        assert ended.stdout.split() == [loaded], "a method that no trial has tried is tried on its model"

@@ -2,33 +2,97 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import os
 import socket
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from tuneworth.errors import SpecError
 
-__all__ = ["cores_here", "is_dead", "owner_name", "worker_count"]
+if TYPE_CHECKING:
+    from tuneworth.spec import TrialSpec
+
+__all__ = ["cores_here", "is_dead", "owner_name", "trial_bytes", "worker_count"]
 
 
-def worker_count(workers: int | str, device: str) -> int:
-    """How many trials run at once. `auto`: on a CPU one a core, since small models gain little from a second thread
-    (docs/log.md has the figures) while there are 3 GB for each; on an accelerator one. Raises SpecError."""
-    if workers != "auto":
-        if not str(workers).isdigit() or not 1 <= int(workers) <= 1024:
-            raise SpecError(f"workers = {workers!r} is not a number from 1 to 1024", "give a number, or auto")
-        if device in ("auto", "cpu"):
-            return int(workers)
+PROBE_FROM = 50
+"""Trials without a clock that must be missing for a probe to pay: it takes some ten seconds, most of them torch's start."""
+_log = logging.getLogger(__name__)
+
+
+def worker_count(
+    workers: int | str, device: str, missing: Sequence[TrialSpec] | None = None, sources: Mapping[str, str] | None = None,
+) -> int:  # fmt: skip
+    """How many trials run at once, of those that are `missing` (None: of unknown ones), whose models' directories
+    are `sources`, by name. Where nothing is missing, 1, without a look at the device.
+
+    `auto`: one on an accelerator. On a CPU one a core, while their memory (`trial_bytes`) fits into what is free; where
+    many trials are missing, a probe says whether one worker with all cores is quicker than that. Raises SpecError for what
+    is no number, and for a device that is not there.
+    """
+    if workers != "auto" and (not str(workers).isdigit() or not 1 <= int(workers) <= 1024):
+        raise SpecError(f"workers = {workers!r} is not a number from 1 to 1024", "give a number, or auto")
+    if workers != "auto" and device in ("auto", "cpu"):
+        return int(workers)
+    if missing is not None and not missing and device == "auto":
+        return 1
     from tuneworth.train.device import pick
 
     kind = pick(device).type  # a device that is not there is found here, once, not by every worker
     if workers != "auto":
         return int(workers)
-    if kind != "cpu":
-        return 1
+    return 1 if kind != "cpu" else _on_cpu(missing or (), sources or {})
+
+
+def _on_cpu(missing: Sequence[TrialSpec], sources: Mapping[str, str]) -> int:
     import psutil
 
-    return max(1, min(len(cores_here()), int(psutil.virtual_memory().available // 3e9)))
+    cores, free = len(cores_here()), psutil.virtual_memory().available
+    shapes = {(t.model, t.recipe.batch_size, t.max_length): t for t in missing}
+    need = max((trial_bytes(Path(sources[t.model]), t) for t in shapes.values() if t.model in sources), default=UNKNOWN)
+    fit = max(1, min(cores, int(free // need)))
+    _log.info("workers: %d cores, %.1f GB free, up to %.1f GB a trial: room for %d", cores, free / 1e9, need / 1e9, fit)
+    untimed = [trial for trial in missing if not trial.budget.timed]
+    if fit == 1 or len(untimed) < PROBE_FROM:
+        return fit
+    from tuneworth.probe import probe
+
+    trial = untimed[-1]  # any of them; studies tend to name the cheapest methods first
+    several, one = probe(trial, sources[trial.model], fit, cores)
+    _log.info("workers: %s steps of %s, %d workers with %d threads %.1f examples/s, 1 with %d threads %.1f examples/s",
+              trial.method, trial.model, fit, max(1, cores // fit), several, cores, one)  # fmt: skip
+    return fit if several >= one else 1
+
+
+UNKNOWN = int(3e9)
+"""Bytes taken for a trial whose model's shape cannot be read."""
+
+
+def trial_bytes(source: Path, trial: TrialSpec) -> int:
+    """Bytes that a worker needs at most for such a trial of the model in the directory `source`.
+
+    The libraries, 0.7 GB (measured); four times the weights' file, as if all were trained in float32 (own copy, gradient,
+    two moments; frozen weights lie in pages that all workers share, and take none); the activations of one batch at its
+    longest, by Korthikanti et al. 2022 (arXiv 2205.05198), eq. 2, doubled for float32: per layer
+    batch x length x hidden x (34 + 5 heads length / hidden) x 2.
+    """
+    try:
+        config = json.loads((source / "config.json").read_text(encoding="utf-8"))
+        layers, hidden, heads = (
+            next(int(config[name]) for name in names if name in config)
+            for names in (("num_hidden_layers", "n_layers", "n_layer"), ("hidden_size", "dim", "n_embd", "d_model"),
+                          ("num_attention_heads", "n_heads", "n_head"))
+        )  # fmt: skip
+    except (OSError, ValueError, TypeError, RuntimeError, StopIteration):
+        return UNKNOWN
+    weights = sum(file.stat().st_size for file in source.glob("*.safetensors"))
+    length, batch = trial.max_length, trial.recipe.batch_size
+    activations = 2 * layers * batch * length * (34 * hidden + 5 * heads * length)
+    return int(0.7e9) + 4 * weights + activations
 
 
 def cores_here() -> set[int]:

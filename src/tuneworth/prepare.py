@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tuneworth import models, plan
 from tuneworth.errors import StoreError
-from tuneworth.spec import MethodVariant, StudySpec, TrialSpec
+from tuneworth.spec import StudySpec, TrialRecord, TrialSpec
 from tuneworth.streams.check import check_stream, check_trials
 from tuneworth.tasks import fingerprint, get_task
 from tuneworth.tasks.splits import take
@@ -23,10 +23,24 @@ class Prepared:
     model_sources: dict[str, str]
     candidates: list[TrialSpec]
     """`trials` and those that a run until decided may add, in plan order."""
+    earlier: Sequence[TrialRecord] = ()
+    """What earlier runs left in the store."""
+
+    def missing(self, retry_failed: bool) -> list[TrialSpec]:
+        """The trials that have neither finished nor failed; with `retry_failed` also those that failed."""
+        over = ("done",) if retry_failed else ("done", "failed")
+        ended = {record.trial.key for record in self.earlier if record.state in over}
+        return [trial for trial in self.trials if trial.key not in ended]
 
 
-def prepare(spec: StudySpec, data_dir: Path | None, files: Path, allow_pickle: bool = False) -> Prepared:
-    """Raises SpecError, DataError, ModelError or StoreError: the first mistake, with its remedy."""
+def prepare(
+    spec: StudySpec, data_dir: Path | None, files: Path, allow_pickle: bool = False, earlier: Sequence[TrialRecord] = (),
+) -> Prepared:  # fmt: skip
+    """Raises SpecError, DataError, ModelError or StoreError: the first mistake, with its remedy.
+
+    The finished trials of `earlier` have shown that their methods fit their models: with one of each there is nothing to
+    try, and torch, whose start takes most of the time here, stays out.
+    """
     tasks = {name: get_task(name, spec.task) for name in spec.tasks}
     plan.check(spec)  # the cheap mistakes first: methods, options, recipes
     refs = {name: models.resolve(name, allow_pickle) for name in spec.models}
@@ -40,30 +54,33 @@ def prepare(spec: StudySpec, data_dir: Path | None, files: Path, allow_pickle: b
         for task, data in loaded.values():
             for seed in spec.seeds:
                 take(data.train.labels, task.kind, min(spec.fractions), seed)
-    _check_places(spec, refs, allow_pickle)
+    shown = {_fit(record.trial) for record in earlier if record.state == "done"}
+    asked = {_fit(trial): trial for trial in trials}
+    _check_places([trial for fit, trial in asked.items() if fit not in shown], refs, allow_pickle)
     _need_space(files, [ref.source for ref in refs.values()])
-    return Prepared(trials, {name: ref.source for name, ref in refs.items()}, candidates=trials)
+    return Prepared(trials, {name: ref.source for name, ref in refs.items()}, trials, earlier)
 
 
-def _check_places(spec: StudySpec, refs: Mapping[str, models.ModelRef], allow_pickle: bool) -> None:
-    """Apply every method to every model once: an architecture that offers no place for one is a ModelError now, not later."""
+def _fit(trial: TrialSpec) -> tuple[str, str, str]:
+    """What decides whether a method finds its place in a model."""
+    return trial.model_fingerprint, trial.kind, repr(sorted(trial.options.items()))
+
+
+def _check_places(trials: Sequence[TrialSpec], refs: Mapping[str, models.ModelRef], allow_pickle: bool) -> None:
+    """Apply each trial's method to its model: an architecture that offers no place for one is a ModelError now, not later."""
+    if not trials:
+        return
     import torch
 
     from tuneworth.methods import get_method, method_options
     from tuneworth.methods._tune import tune
     from tuneworth.models.load import load
 
-    for ref in refs.values():
-        for name in spec.methods:
-            variant = spec.method.get(name, MethodVariant(kind=name))
-            method = get_method(variant.kind)
-            chance = torch.Generator().manual_seed(0)
-            tune(
-                load(ref.source, 2, "classification", chance, allow_pickle),
-                method,
-                method_options(method, dict(variant.options)),
-                chance,
-            )
+    for trial in trials:
+        method = get_method(trial.kind)
+        chance = torch.Generator().manual_seed(0)
+        model = load(refs[trial.model].source, 2, "classification", chance, allow_pickle)
+        tune(model, method, method_options(method, dict(trial.options)), chance)
 
 
 def _need_space(files: Path, sources: list[str]) -> None:

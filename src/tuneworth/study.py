@@ -20,7 +20,7 @@ from tuneworth.events import Died, Event, Failed, Finished, Job, Progress
 from tuneworth.executors import Executor, make_executor
 from tuneworth.looks import Question
 from tuneworth.prepare import Prepared, prepare
-from tuneworth.spec import StudySpec, TrialRecord, TrialSpec, parse_seconds
+from tuneworth.spec import StudySpec, TrialRecord, parse_seconds
 from tuneworth.store import Counts, Store, files_dir, open_store
 
 if TYPE_CHECKING:
@@ -93,11 +93,13 @@ class Study:
         """
         if until_decided:
             looks.check(self.spec)
-        added = {trial.key: trial for trial in self._added()}
+        earlier = self._records()
+        planned = self.store.get_study(self.spec.name).seeds if earlier else ()
+        added = {r.trial.key: r.trial for r in earlier if r.trial.seed not in planned}  # by a run until decided
         asked = {*self.spec.seeds, *(trial.seed for trial in added.values())}
         seeds = tuple(s for s in looks.possible_seeds(self.spec.seeds) if until_decided or s in asked)
         spec = self.spec.model_copy(update={"seeds": seeds})
-        whole = prepare(spec, self.data_dir, self.files, allow_pickle)
+        whole = prepare(spec, self.data_dir, self.files, allow_pickle, earlier)
         return replace(whole, trials=[t for t in whole.trials if t.seed in self.spec.seeds or t.key in added])
 
     def run(
@@ -118,10 +120,13 @@ class Study:
         deadline = time.monotonic() + (math.inf if time_limit is None else parse_seconds(time_limit))
         question = Question() if until_decided is True else until_decided or None
         prepared = self.prepare(allow_pickle, question is not None)
-        slots = machine.worker_count(workers, device)
+        missing = prepared.candidates if question else prepared.missing(retry_failed)
+        slots = machine.worker_count(workers, device, missing, prepared.model_sources)
         self.store.put_study(self.spec, prepared.trials)
         if retry_failed:
             self.store.retry_failed(self.spec.name)
+        if not missing:
+            return self.store.counts(self.spec.name)
         with ExitStack() as stack:
             if watch is None:
                 from tuneworth.display import Display
@@ -142,17 +147,12 @@ class Study:
 
     def known_keys(self) -> set[str]:
         """Keys of the study's finished trials; a store or a study that is not there yet has none."""
-        store = self._earlier()
-        records = store.records(self.spec.name) if store else []
-        return {record.trial.key for record in records if record.state == "done"}
+        return {record.trial.key for record in self._records() if record.state == "done"}
 
-    def _added(self) -> list[TrialSpec]:
-        """Trials of the stored plan beyond the seeds that its spec asks for: runs until decided put them there."""
+    def _records(self) -> list[TrialRecord]:
+        """The study's trials, where the store has some; never makes one."""
         store = self._earlier()
-        if store is None:
-            return []
-        asked = store.get_study(self.spec.name).seeds
-        return [record.trial for record in store.records(self.spec.name) if record.trial.seed not in asked]
+        return store.records(self.spec.name) if store else []
 
     def _earlier(self) -> Store | None:
         """The store, where it is there and knows the study; never makes one."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -110,3 +111,11 @@ def test_closing_leaves_no_process_behind(jobs: list[Job]) -> None:
     assert all(process.is_alive() for process in processes)
     executor.close()
     assert not any(process.is_alive() for process in processes)
+
+
+def test_after_the_first_trial_libraries_are_out_of_the_collector_s_sight_until_the_end(jobs: list[Job]) -> None:
+    executor = InlineExecutor(1)
+    drain(executor, jobs[:1])
+    assert gc.get_freeze_count() > 100_000
+    executor.close()
+    assert gc.get_freeze_count() == 0

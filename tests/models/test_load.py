@@ -12,7 +12,6 @@ from safetensors.torch import load_file, save_file
 
 from families import ENCODERS, WITHOUT_BIASES, make_config, make_model_dir, make_tokenizer
 from tuneworth.errors import ModelError
-from tuneworth.models import load as module
 from tuneworth.models.load import Loaded, load
 
 
@@ -44,7 +43,6 @@ def test_the_head_depends_on_the_seed_alone(tmp_path: Path) -> None:
     first = start(tmp_path)
     torch.manual_seed(2)
     stream = torch.get_rng_state()
-    module._pristine.cache_clear()
     again, other = start(tmp_path), start(tmp_path, seed=1)
     assert torch.equal(torch.get_rng_state(), stream)
     assert torch.equal(first.model.classifier.weight, again.model.classifier.weight)
@@ -98,7 +96,6 @@ def test_pickled_weights_are_read_only_when_trusted(tmp_path: Path) -> None:
     expected = start(tmp_path).model.state_dict()
     torch.save(load_file(tmp_path / "model.safetensors"), tmp_path / "pytorch_model.bin")
     (tmp_path / "model.safetensors").unlink()
-    module._pristine.cache_clear()
     with pytest.raises(ModelError, match="pickled"):
         start(tmp_path)
     trusted = start(tmp_path, allow_pickle=True).model.state_dict()
@@ -138,3 +135,14 @@ def test_it_is_silent(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None
     capfd.readouterr()
     start(tmp_path)
     assert capfd.readouterr() == ("", "")
+
+
+def test_weights_lie_in_the_mapped_file_and_the_file_is_never_changed(tmp_path: Path) -> None:
+    before = (make_model_dir("bert", tmp_path) / "model.safetensors").read_bytes()
+    loaded = start(tmp_path)
+    maps = Path("/proc/self/maps")
+    if maps.exists():
+        assert str(tmp_path / "model.safetensors") in maps.read_text(), "frozen weights are to be shared by all workers"
+    for parameter in loaded.model.parameters():
+        parameter.data.add_(1)
+    assert (tmp_path / "model.safetensors").read_bytes() == before

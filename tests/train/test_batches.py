@@ -66,3 +66,15 @@ def test_tokens_are_kept_and_a_damaged_file_is_made_anew(tmp_path: Path) -> None
     path.write_bytes(path.read_bytes()[:20])
     assert np.array_equal(read().ids, first.ids)
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_kept_tokens_are_mapped_and_their_lengths_are_not_counted_anew(tmp_path: Path) -> None:
+    examples = Examples(["a cat", "two black dogs"], None, np.zeros(2))
+    path = tmp_path / "tokens.safetensors"
+    made = tokenize_cached(path, make_tokenizer("bert"), examples, 16)
+    kept = tokenize_cached(path, make_tokenizer("bert"), examples, 16)
+    assert kept.ids.tolist() == made.ids.tolist()
+    assert kept.lengths is kept.lengths
+    maps = Path("/proc/self/maps")
+    if maps.exists():
+        assert str(path) in maps.read_text()

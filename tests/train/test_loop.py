@@ -184,3 +184,11 @@ def test_a_checkpoint_at_the_very_end_still_gives_the_whole_curve(setup: Setup) 
     run.checkpointer.due = lambda: True  # type: ignore[method-assign]
     curve = to_the_end(run).curve
     assert to_the_end(setup()).curve == curve
+
+
+def test_flops_of_models_that_are_alike_are_counted_once(setup: Setup) -> None:
+    model = setup("bitfit").model
+    first = flops.count(model, "bitfit here")
+    model.requires_grad_(False)  # it could not be counted now
+    assert flops.count(model, "bitfit here") is first
+    assert flops.count(setup("head").model, "head here") != first

@@ -19,6 +19,20 @@ app = typer.Typer(
 )  # fmt: skip
 out, err = Console(highlight=False), Console(stderr=True, highlight=False)
 
+
+def _talk(verbose: bool) -> bool:
+    """Let the package's own log be read, on stderr."""
+    if verbose:
+        import logging
+
+        logger = logging.getLogger("tuneworth")
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(logging.Formatter("%(message)s"))
+        logger.handlers[:] = [handler]
+        logger.setLevel(logging.INFO)
+    return verbose
+
+
 Store = Annotated[
     str | None,
     typer.Option(
@@ -49,6 +63,10 @@ Confidence = Annotated[
 ]
 TimeLimit = Annotated[
     str | None, typer.Option(help="90s, 10m, 2h: then stop; the same command goes on.", metavar="TIME")
+]
+Verbose = Annotated[
+    bool,
+    typer.Option("--verbose", help="Say what is decided on the way, such as the number of workers.", callback=_talk),
 ]
 DeltaDir = Annotated[Path, typer.Argument(help="A delta directory (delta_path in the results).", metavar="DELTA_DIR")]
 BaseModel = Annotated[str | None, typer.Option(help="The base model, if it is not where it was at training.")]

@@ -19,6 +19,7 @@ from tuneworth.cli.common import (
     Store,
     TimeLimit,
     UntilDecided,
+    Verbose,
     Workers,
     app,
     err,
@@ -45,6 +46,7 @@ def run(
     store: Store = None, data_dir: DataDir = None, workers: Workers = "auto", device: Device = "auto",
     dry_run: DryRun = False, retry_failed: Retry = False, allow_pickle: Pickle = False, checkpoint_every: CheckpointEvery = 30.0,
     until_decided: UntilDecided = False, margin: Margin = None, confidence: Confidence = None, time_limit: TimeLimit = None,
+    verbose: Verbose = False,  # noqa: ARG001 - its callback does it
 ) -> None:  # fmt: skip
     """Run what is missing of a study. The same command again goes on where it stopped."""
     _run(
@@ -59,7 +61,7 @@ def stream(
     study: Annotated[Path, typer.Argument(help="A study file with a [stream] table.", metavar="STREAM.toml")],
     store: Store = None, data_dir: DataDir = None, workers: Workers = "auto", device: Device = "auto",
     dry_run: DryRun = False, retry_failed: Retry = False, allow_pickle: Pickle = False, checkpoint_every: CheckpointEvery = 30.0,
-    time_limit: TimeLimit = None,
+    time_limit: TimeLimit = None, verbose: Verbose = False,  # noqa: ARG001 - its callback does it
 ) -> None:  # fmt: skip
     """Measure methods on a stream: data that arrives in chunks, or tasks that arrive one after another."""
     from tuneworth.study import Study
@@ -91,6 +93,7 @@ def compare(
     store: Store = None, workers: Workers = "auto", device: Device = "auto", dry_run: DryRun = False,
     retry_failed: Retry = False, allow_pickle: Pickle = False, checkpoint_every: CheckpointEvery = 30.0,
     until_decided: UntilDecided = False, margin: Margin = None, confidence: Confidence = None, time_limit: TimeLimit = None,
+    verbose: Verbose = False,  # noqa: ARG001 - its callback does it
 ) -> None:  # fmt: skip
     """Compare methods on a file of your own: a study without a study file."""
     from tuneworth.spec import StudySpec

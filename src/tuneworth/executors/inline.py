@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 
 from tuneworth.events import Event, Job
+from tuneworth.executors.settle import settle
 
 
 class InlineExecutor:
@@ -13,6 +15,7 @@ class InlineExecutor:
     def __init__(self, threads: int | None = None) -> None:
         self._threads = threads
         self._job: Job | None = None
+        self._settled = False
 
     def submit(self, job: Job) -> None:
         self._job = job
@@ -27,6 +30,12 @@ class InlineExecutor:
         job, self._job = self._job, None
         if job is not None:
             yield from run_trial(job)
+            if not self._settled:
+                settle()
+                self._settled = True
 
     def close(self) -> None:
         self._job = None
+        if self._settled:
+            gc.unfreeze()
+            self._settled = False

@@ -13,6 +13,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
 from tuneworth.events import Died, Event, Failed, Finished, Job
+from tuneworth.executors.settle import settle
 
 
 @dataclass
@@ -114,10 +115,14 @@ def _serve(connection: Connection, threads: int, cores: set[int] | None) -> None
     from tuneworth.trial import run_trial
 
     torch.set_num_threads(threads)
+    settled = False
     try:
         while True:
             for event in run_trial(connection.recv()):
                 connection.send(event)
+            if not settled:
+                settle()
+                settled = True
     except (EOFError, BrokenPipeError):
         return
 

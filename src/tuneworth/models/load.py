@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import pickle
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,30 +35,21 @@ def load(source: str, num_labels: int, kind: Kind, generator: torch.Generator, a
     The head is every parameter outside the base model, and every parameter that the checkpoint lacks (BERT's pooler,
     say). Its matrices are drawn from N(0, config.initializer_range), BERT's rule; biases are 0 and norm weights 1.
     A head that the checkpoint may hold is not used: what a trial starts from depends on its seed alone. The global
-    random state stays as it was. Weights are read once a process; later calls copy them. Raises ModelError.
+    random state stays as it was.
+
+    The weights lie where the file is mapped into memory, privately: every model of every process shares the pages that
+    it does not change, and a page that it changes becomes its own. So there is nothing to keep from call to call: once
+    the file is in the system's cache, a call takes less time than a copy of a model would. Raises ModelError.
     """
-    pristine = _pristine(source, num_labels, kind, allow_pickle)
-    model = copy.deepcopy(pristine.model)
-    _draw_head(model, pristine.head, generator)
-    return Loaded(model, pristine.tokenizer, pristine.head)
-
-
-def forget() -> None:
-    """Let go of the weights that are kept for later calls: who loads one model, once, needs them once in memory."""
-    _pristine.cache_clear()
-
-
-@lru_cache(maxsize=1)
-def _pristine(source: str, num_labels: int, kind: Kind, allow_pickle: bool) -> Loaded:
     import torch
-    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+    from transformers import AutoModelForSequenceClassification
 
     pickled = any(file.suffix != ".safetensors" for file in weights(Path(source)))
     if pickled and not allow_pickle:
         raise ModelError(f"{source!r} has pickled weights only", "trust them with --allow-pickle")
     try:
         with torch.random.fork_rng(devices=[]), quiet():
-            tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False, local_files_only=True)
+            tokenizer = _tokenizer(source)
             model, report = AutoModelForSequenceClassification.from_pretrained(
                 source,
                 num_labels=num_labels,
@@ -80,7 +70,19 @@ def _pristine(source: str, num_labels: int, kind: Kind, allow_pickle: bool) -> L
         raise ModelError(problem, "check that its files are whole and belong together") from error
     _check_base(model, report, source)
     _pad(model, tokenizer, source)
-    return Loaded(model, tokenizer, _head(model, report))
+    loaded = Loaded(model, tokenizer, _head(model, report))
+    _draw_head(model, loaded.head, generator)
+    return loaded
+
+
+@lru_cache(maxsize=4)
+def _tokenizer(source: str) -> PreTrainedTokenizerBase:
+    from transformers import AutoTokenizer
+
+    tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+        source, trust_remote_code=False, local_files_only=True
+    )
+    return tokenizer
 
 
 def _head(model: PreTrainedModel, report: dict[str, Any]) -> frozenset[str]:

@@ -20,7 +20,7 @@ from tuneworth.deltas.load import put
 from tuneworth.deltas.predictor import name_outputs
 from tuneworth.errors import DataError, DeltaError, UserError
 from tuneworth.models import ModelRef
-from tuneworth.models.load import forget, load
+from tuneworth.models.load import load
 from tuneworth.serve.backbone import Backbone
 from tuneworth.serve.found import Found
 from tuneworth.serve.parts import Parts, take_apart
@@ -61,7 +61,6 @@ class Engine:
     def __init__(self, base: ModelRef, device: torch.device, precision: Precision, allow_pickle: bool = False) -> None:
         self.base, self.device, self.precision = base, device, precision
         loaded = load(base.source, 1, "classification", torch.Generator().manual_seed(0), allow_pickle)
-        forget()
         self.backbone = Backbone(loaded, device, precision)
         self.tasks: dict[str, Task] = {}
         self.unavailable: dict[str, str] = {}

@@ -45,9 +45,10 @@ def tuned_model(job: Job, outputs: int, kind: Kind, device: torch.device, precis
     loaded = load(job.model_source, outputs, kind, rng.generator(trial.seed, "head"), job.allow_pickle)
     heads = {id(p) for name, p in loaded.model.named_parameters() if name in loaded.head}
     method = get_method(trial.kind)
-    names = tune(loaded, method, method_options(method, dict(trial.options)), rng.generator(trial.seed, "delta"))
+    options = method_options(method, dict(trial.options))
+    names = tune(loaded, method, options, rng.generator(trial.seed, "delta"))
     head = tuple(name for name in names if id(loaded.model.get_parameter(name)) in heads)
-    cost = flops.count(loaded.model)
+    cost = flops.count(loaded.model, (trial.model_fingerprint, trial.kind, repr(options), outputs))
     lay_out(loaded.model, device, precision)
     return Tuned(loaded.model, loaded.tokenizer, tuple(n for n in names if n not in head), head, cost)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -30,8 +31,9 @@ class Tokens:
     starts: NDArray[np.int64]
     types: NDArray[np.uint8] | None
 
-    @property
+    @cached_property
     def lengths(self) -> NDArray[np.int64]:
+        """Kept, since every step asks: its cost must not grow with the data."""
         return np.diff(self.starts)
 
 
@@ -47,19 +49,24 @@ def tokenize(
 
 
 def tokenize_cached(path: Path, tokenizer: PreTrainedTokenizerBase, examples: Examples, max_length: int) -> Tokens:
-    """`tokenize`, kept in the file at `path` (safetensors) and read from there the next time."""
+    """`tokenize`, kept in the file at `path` (safetensors) and mapped from there the next time.
+
+    Mapped, not read: a trial takes from it what its batches need, and all workers share the pages.
+    """
     from safetensors import SafetensorError
-    from safetensors.numpy import load_file, save_file
+    from safetensors.numpy import save_file
+    from safetensors.torch import load_file  # its tensors lie in the mapped file; those of safetensors.numpy are copies
 
     try:
-        kept = load_file(path)
+        kept = {name: tensor.numpy() for name, tensor in load_file(path).items()}
         return Tokens(kept["ids"], kept["starts"], kept.get("types"))
     except (OSError, SafetensorError, KeyError):
         pass  # not there yet, or cut short: made anew below
     tokens = tokenize(tokenizer, examples.texts, examples.pairs, max_length)
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = path.with_suffix(f".{os.getpid()}")
-    save_file({k: v for k, v in vars(tokens).items() if v is not None}, scratch)
+    types = {} if tokens.types is None else {"types": tokens.types}
+    save_file({"ids": tokens.ids, "starts": tokens.starts, **types}, scratch)
     os.replace(scratch, path)
     return tokens
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,12 +23,20 @@ class FlopModel:
         return examples * (self.constant + self.linear * length + self.quadratic * length**2)
 
 
-def count(model: PreTrainedModel) -> FlopModel:
+_counted: dict[Hashable, FlopModel] = {}
+
+
+def count(model: PreTrainedModel, alike: Hashable = None) -> FlopModel:
     """Forward and backward matrix products of a training step of `model` as it is frozen now.
 
     A transformer's cost in the length is a polynomial of degree two: linear layers, attention's two products, and the
     head once an example. Three counted lengths thus give it exactly. A multiply-add is two FLOPs.
+
+    `alike` names what decides the count (the checkpoint, the method and its options, the head's size): models of one
+    name are counted once a process, since counting takes as long as some steps. None: counted anew.
     """
+    if alike in _counted:
+        return _counted[alike]
     lengths = (4, 8, 12)
     kept, training = model.config._attn_implementation, model.training
     model.eval()  # no dropout: the count must not draw from the trial's random stream
@@ -36,7 +45,10 @@ def count(model: PreTrainedModel) -> FlopModel:
     model.set_attn_implementation(kept)
     model.train(training)
     quadratic, linear, constant = np.polyfit(lengths, counts, 2)
-    return FlopModel(round(constant), round(linear), round(quadratic))
+    found = FlopModel(round(constant), round(linear), round(quadratic))
+    if alike is not None:
+        _counted[alike] = found
+    return found
 
 
 def _count_one(model: PreTrainedModel, length: int) -> int:

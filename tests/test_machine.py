@@ -1,0 +1,52 @@
+"""How many trials this machine bears at once."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tuneworth import machine
+from tuneworth.errors import SpecError
+from tuneworth.study import Study
+
+Make = Callable[..., Study]
+
+
+def test_a_trial_needs_more_memory_the_larger_its_batch_and_its_model_are(make_study: Make, tmp_path: Path) -> None:
+    trial = make_study().prepare().trials[0]
+    config = {"num_hidden_layers": 12, "hidden_size": 768, "num_attention_heads": 12}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    small = machine.trial_bytes(tmp_path, trial)
+    batch = trial.recipe.model_copy(update={"batch_size": 2 * trial.recipe.batch_size})
+    assert machine.trial_bytes(tmp_path, trial.model_copy(update={"recipe": batch})) > 1.5 * small
+    assert 3e9 < small < 5e9, "BERT-base, 32 examples of 128 tokens: 3.3 GB of activations"
+    (tmp_path / "model.safetensors").write_bytes(bytes(10**6))
+    assert machine.trial_bytes(tmp_path, trial) == small + 4 * 10**6
+    (tmp_path / "config.json").write_text("{}")
+    assert machine.trial_bytes(tmp_path, trial) == machine.UNKNOWN
+
+
+def test_a_number_is_taken_and_nonsense_refused() -> None:
+    assert machine.worker_count("3", "cpu") == 3
+    assert machine.worker_count("auto", "auto", []) == 1
+    for nonsense in ("0", "many"):
+        with pytest.raises(SpecError, match="not a number"):
+            machine.worker_count(nonsense, "cpu", [])
+
+
+def test_many_missing_trials_are_worth_a_probe_which_says_what_it_found(
+    make_study: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    if len(machine.cores_here()) < 2:
+        pytest.skip("one core: nothing to choose")
+    prepared = make_study(methods=["bitfit"], seeds=machine.PROBE_FROM).prepare()
+    with caplog.at_level(logging.INFO, "tuneworth"):
+        few = machine.worker_count("auto", "cpu", prepared.trials[:-1], prepared.model_sources)
+        assert "examples/s" not in caplog.text
+        chosen = machine.worker_count("auto", "cpu", prepared.trials, prepared.model_sources)
+    assert chosen in (1, few)
+    assert "examples/s, 1 with" in caplog.text
