@@ -29,6 +29,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -171,7 +172,7 @@ def jobs(options: argparse.Namespace, folder: Path) -> dict[Cell, Job]:
 def compare(options: argparse.Namespace, planned: dict[Cell, Job]) -> tuple[Runs, dict[str, list[Rate]]]:
     """Turn by turn, A B A B, so that what else the machine does falls on all alike; the matrix rate of each model too."""
     pythons, ledger = present(options), Ledger(options.into)
-    started, longest, begun = time.monotonic(), 0.0, 0
+    started, longest = time.monotonic(), 0.0
     runs: Runs = {
         (cell, side): []
         for cell in planned
@@ -185,25 +186,26 @@ def compare(options: argparse.Namespace, planned: dict[Cell, Job]) -> tuple[Runs
             break
         for model in rates:
             job = next(job for cell, job in planned.items() if cell.model == model)
-            rates[model].append(Rate(**ledger.once(f"{turn} rate {model} {options}", lambda job=job: asdict(_rate(job)))))
+            key = f"{turn} rate {model} {options.batch_size} {job.device}"
+            rates[model].append(Rate(**ledger.once(key, partial(_rate, job))))
         for cell, side in runs:
             print(f"turn {turn + 1} of {options.repeats}: {' '.join(cell)}, {side}", file=sys.stderr)
             job = planned[cell]
-            make = lambda job=job, side=side: asdict(_run(side, job, pythons))  # noqa: E731
-            one = Measurement(**ledger.once(f"{turn} {job.trial.key} {side} {job.device}", make))
+            key = f"{turn} {job.trial.key} {side} {job.device}"
+            one = Measurement(**ledger.once(key, partial(_run, side, job, pythons)))
             check(cell, side, one, runs)
             runs[cell, side].append(one)
         longest = max(longest, time.monotonic() - begun)
     return runs, rates
 
 
-def _run(side: str, job: Job, pythons: dict[str, str]) -> Measurement:
-    return ours(job, WARMUP_EPOCHS) if side == FIRST else theirs(side, job, pythons[side], WARMUP_EPOCHS)
+def _run(side: str, job: Job, pythons: dict[str, str]) -> dict[str, Any]:
+    return asdict(ours(job, WARMUP_EPOCHS) if side == FIRST else theirs(side, job, pythons[side], WARMUP_EPOCHS))
 
 
-def _rate(job: Job) -> Rate:
+def _rate(job: Job) -> dict[str, Any]:
     tokens = round(job.trial.recipe.batch_size * mean_length(job))
-    return matrix_rate(job.device, tokens, hidden_size(job), job.trial.precision)
+    return asdict(matrix_rate(job.device, tokens, hidden_size(job), job.trial.precision))
 
 
 def check(cell: Cell, side: str, one: Measurement, runs: Runs) -> None:
@@ -264,8 +266,8 @@ def show(rows: Sequence[Row], found: dict[str, Any], rates: dict[str, list[Rate]
         print(f"{_short(row.model):<{width}}{row.task:<18}{row.method:<9}{row.peer:<11}{row.examples_per_second:>10.1f}"
               f"{row.slowest:>9.1f}{row.fastest:>9.1f}{row.ratio:>7.2f}{row.peak_memory_mb:>9.0f}"
               f"{row.memory_ratio:>7.2f}{share}")  # fmt: skip
-    print(f"\nmedians of {turns}; the first ratio: tuneworth's examples/s over the peer's, above 1 tuneworth is faster; the second: "
-          "its peak memory over the peer's, below 1 it needs less")  # fmt: skip
+    print(f"\nmedians of {turns}; the first ratio: tuneworth's examples/s over the peer's, above 1 tuneworth is faster;"
+          " the second: its peak memory over the peer's, below 1 it needs less")  # fmt: skip
     for model, measured in rates.items():
         rate = statistics.median(one.flops for one in measured)
         shape = " x ".join(str(size) for size in measured[0].shape)

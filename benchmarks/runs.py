@@ -20,6 +20,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from numpy.typing import NDArray
+
 from tuneworth.events import Finished, Job
 from tuneworth.spec import Budget, StudySpec
 
@@ -137,7 +139,9 @@ def ours(job: Job, warmup_epochs: int = 0) -> Measurement:
     return Measurement(**_child("_ours", job, warmup_epochs))
 
 
-def theirs(peer: str, job: Job, python: str = sys.executable, warmup_epochs: int = 0, test: bool = False) -> Measurement:
+def theirs(
+    peer: str, job: Job, python: str = sys.executable, warmup_epochs: int = 0, test: bool = False
+) -> Measurement:
     """The same run by transformers.Trainer: `trainer` at its best settings, `defaults` as run_glue has it, `adapters`
     through AdapterHub, whose environment `python` belongs to. `test`: the outputs on the test split are wanted."""
     settings = job.files / "settings.json"
@@ -158,6 +162,19 @@ class Rate:
 def matrix_rate(device: str, tokens: int, hidden: int, precision: str = "auto") -> Rate:
     """The rate of (tokens, hidden) x (hidden, 4 hidden) and back, in a process of its own: the highest of some ten tries."""
     return Rate(**_child("_matrix_rate", device, tokens, hidden, precision))
+
+
+def test_score(job: Job, outputs: NDArray[Any]) -> float:
+    """The task's first metric of logits on its test split, in points. Raises Diverged where they are not finite."""
+    from tuneworth.tasks.metrics import evaluate
+    from tuneworth.train.targets import Targets
+
+    task, data, kept = _data(job)
+    predictions = Targets.fit(task.kind, data.train.labels[kept]).decode(outputs)
+    return evaluate(task.metrics[:1], predictions, data.test.labels)[task.metrics[0]]
+
+
+test_score.__test__ = False  # type: ignore[attr-defined]  # pytest: not a test
 
 
 def mean_length(job: Job) -> float:
@@ -203,7 +220,8 @@ def _matrix_rate(device: str, tokens: int, hidden: int, precision: Any) -> dict[
     wide = torch.empty(tokens, 4 * hidden, device=where, dtype=dtype)
     narrow = torch.empty(tokens, hidden, device=where, dtype=dtype)
     pair = 2 * 2 * tokens * hidden * 4 * hidden  # two products, a multiply-add is two FLOPs
-    rates, repeats = [], 1
+    rates: list[float] = []
+    repeats = 1
     while len(rates) < 10:
         devices.synchronize(where)
         start = time.perf_counter()
@@ -297,4 +315,5 @@ def installed(python: str, packages: Iterable[str]) -> bool:
 
 
 if __name__ == "__main__":
-    print(json.dumps({"_ours": _ours, "_matrix_rate": _matrix_rate}[sys.argv[1]](*pickle.load(sys.stdin.buffer))))
+    known: dict[str, Callable[..., dict[str, Any]]] = {"_ours": _ours, "_matrix_rate": _matrix_rate}
+    print(json.dumps(known[sys.argv[1]](*pickle.load(sys.stdin.buffer))))
