@@ -73,8 +73,9 @@ class Ledger:
         if key not in self.kept:
             self.kept[key] = made = make()
             if self.path is not None:
+                cut = self.path.exists() and not self.path.read_bytes().endswith(b"\n")
                 with self.path.open("a") as stream:
-                    stream.write(json.dumps({"key": key, **made}) + "\n")
+                    stream.write("\n" * cut + json.dumps({"key": key, **made}) + "\n")
         return self.kept[key]
 
 
