@@ -249,6 +249,7 @@ def _settings(peer: str, job: Job, warmup_epochs: int, test: bool) -> dict[str, 
         "problem_type": "regression" if task.kind == "regression" else "single_label_classification",
         "recipe": trial.recipe.model_dump(), "epochs": int(trial.budget.amount), "warmup_epochs": warmup_epochs,
         "max_length": trial.max_length, "seed": trial.seed, "device": device.type,
+        "pad_token": _tokenizer(job.model_source).pad_token,
         "precision": devices.resolve_precision(trial.precision, device),
         "train": _columns(job, test=False), "test": _columns(job, test=True) if test else None,
     }  # fmt: skip

@@ -25,8 +25,8 @@ import torch
 from torch import nn
 from transformers import (
     AutoModelForSequenceClassification,
-    AutoTokenizer,
     DataCollatorWithPadding,
+    PreTrainedTokenizerFast,
     Trainer,
     TrainerCallback,
     TrainingArguments,
@@ -99,7 +99,10 @@ class Stopwatch(TrainerCallback):  # type: ignore[misc]
 def run(settings: Settings) -> dict[str, Any]:
     """Train for `epochs`; time and counts are of those after the first `warmup_epochs`. Outputs on `test`, where given."""
     set_seed(settings["seed"])  # the head is drawn from it
-    tokenizer = AutoTokenizer.from_pretrained(settings["source"])
+    # It only pads here; from its plain file, since an older transformers cannot read what a newer one saved beside it.
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_file=str(Path(settings["source"]) / "tokenizer.json"), pad_token=settings["pad_token"]
+    )
     model, report = AutoModelForSequenceClassification.from_pretrained(
         settings["source"], num_labels=settings["outputs"], problem_type=settings["problem_type"], dtype=torch.float32,
         output_loading_info=True,

