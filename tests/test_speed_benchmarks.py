@@ -235,8 +235,8 @@ def test_scores_within_the_margin_are_called_equivalent() -> None:
 def test_same_learning_keeps_what_it_ran(model: str, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     with_accelerate()
     kept = tmp_path / "same.jsonl"
-    argv = ["--into", str(kept), "--model", model, "--tasks", "demo/similarity", "--methods", "bitfit", "--seeds", "1", "--fraction",
-            "0.1", "--epochs", "1", "--device", "cpu"]  # fmt: skip
+    argv = ["--into", str(kept), "--model", model, "--tasks", "demo/similarity", "--methods", "bitfit", "--seeds", "1",
+            "--fraction", "0.1", "--epochs", "1", "--device", "cpu"]  # fmt: skip
     same_learning.main(argv)
     first = capfd.readouterr().out
     assert [json.loads(line)["side"] for line in kept.read_text().splitlines()] == ["tuneworth", "trainer"]
