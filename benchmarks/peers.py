@@ -1,249 +1,310 @@
-"""Training speed and peak memory beside other libraries: one epoch of a task, each run in a fresh process, in turn.
+"""Training speed and peak memory beside other libraries, each run in a fresh process, peers and Tuneworth in turn.
 
-    python benchmarks/peers.py            # full and bitfit on MRPC with the packaged encoder
-    python benchmarks/peers.py --quick    # a quarter of the data, three runs each: under 5 minutes
+    python benchmarks/peers.py --adapters-python PATH            # all cells, five turns: some hours
+    python benchmarks/peers.py --quick --adapters-python PATH    # fewer cells, turns and steps: under 10 minutes
 
-What is alike on all sides: the examples, batch size, longest length, precision, optimiser (fused AdamW), learning rate,
-gradient clipping, and which parameters are trained (the run ends with an error where these, or the examples, differ).
-What is timed: one whole epoch, its first steps included, without set-up, tokenising, evaluation or saving. Peak memory
-is the process's on a CPU, what is allocated on an accelerator, from before data and model are loaded; Tuneworth's holds
-its evaluations too. To add a peer, write one function like those below and a row in PEERS.
+A cell is a model, a task and a method: {full, bitfit, houlsby, lora} x {the packaged encoder, BERT-base's shape} x {MRPC,
+CoLA, STS-B}. Peers: `trainer` is transformers.Trainer at its best settings (lora through peft), `adapters` AdapterHub's
+library for houlsby, in an environment of its own (it pins an older transformers; skipped where none is given), and
+`defaults` what run_glue.py leaves as it is (fp32, padded to the full length), for bitfit on MRPC.
+
+What is alike on all sides: the examples, batch size, longest length, learning rate and schedule, optimiser, gradient
+clipping, and which parameters are trained; precision too, but for `defaults`. The run ends with an error where examples,
+steps or the number of trained parameters differ. What is timed: whole epochs over the same examples after one warm-up epoch,
+which is left out on all sides, without set-up, tokenising, evaluation or saving. Peak memory is the process's on a CPU, what
+is allocated on a GPU; Tuneworth's holds its evaluations too. `share`: the FLOPs that the trial counts for those epochs, over
+their seconds, over the rate of matrix products of the model's shape, which is measured in each turn.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
 import math
 import os
 import shlex
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from runs import (
+    BERT_BASE,
+    Ledger,
+    Measurement,
+    Rate,
+    bert_base,
+    data_dir,
+    fraction_for,
+    hidden_size,
+    installed,
+    matrix_rate,
+    mean_length,
+    ours,
+    plan,
+    theirs,
+)
 from tuneworth.errors import UserError
+from tuneworth.events import Job
 
-Runs = dict[tuple[str, str], list["Measurement"]]  # (method, peer) -> its measurements
-METHODS = ("full", "bitfit")
-SEED = 0
-BESIDE = Path(__file__).resolve().parents[2] / "shared" / "glue"
-"""Where GLUE is looked for last: beside the checkout."""
+METHODS = ("full", "bitfit", "houlsby", "lora")
+TASKS = ("glue/mrpc", "glue/cola", "glue/stsb")
+FIRST = "tuneworth"
+PEERS = ("trainer", "adapters", "defaults")
+WARMUP_EPOCHS, TIMED_EPOCHS = 1, 2
+STEPS = {"minilm": 16, BERT_BASE: 6}
+QUICK_STEPS = {"minilm": 6, BERT_BASE: 2}
+"""Steps an epoch, so that a run takes seconds; OTHER_STEPS for other models."""
+OTHER_STEPS = 8
+
+
+class Cell(NamedTuple):
+    model: str
+    task: str
+    method: str
+
+
+Runs = dict[tuple[Cell, str], list[Measurement]]
+"""By cell and side: FIRST or a peer."""
 
 
 @dataclass(frozen=True)
-class Measurement:
-    """One epoch. `seconds` are wall-clock, of training alone; `environment` names machine and versions."""
+class Row:
+    """One side of a cell. `ratio`: Tuneworth's median speed over this one's. `share`: of the matrix-rate bound."""
 
-    seconds: float
-    examples: int
-    steps: int
-    trainable: int
-    peak_memory_bytes: int
-    environment: dict[str, Any]
-
-
-def tuneworth(options: argparse.Namespace, method: str) -> Measurement:
-    """A trial as a study runs it, timed by its own clock (within 0.1% of the wall time of its loop less evaluation)."""
-    from tuneworth.events import Finished, Job
-    from tuneworth.trial import run_trial
-
-    with tempfile.TemporaryDirectory() as scratch:
-        trial, source = _plan(options, method, Path(scratch))
-        job = Job(trial, source, None, options.data_dir, Path(scratch), "peers", options.device,
-                  checkpoint_seconds=math.inf, keep_delta=False)  # fmt: skip
-        *_, last = run_trial(job)
-    if not isinstance(last, Finished):
-        sys.exit(f"the trial failed: {last}")
-    result = last.result
-    return Measurement(result.train_seconds, result.examples_seen, result.steps, result.trainable_parameters,
-                       result.peak_memory_bytes, dict(result.environment))  # fmt: skip
-
-
-def trainer(options: argparse.Namespace, method: str) -> Measurement:
-    """transformers.Trainer at its best settings: bf16 where the device has it, group by length, fused AdamW.
-
-    Timed from on_train_begin to on_epoch_end. Nothing is logged, saved or evaluated; its check of each loss is off.
-    Before it, the tiny passes that Tuneworth's set-up makes to count FLOPs, which start threads and libraries, run too.
-    """
-    if importlib.util.find_spec("accelerate") is None:
-        sys.exit("transformers.Trainer needs accelerate: pip install accelerate")
-    from transformers import DataCollatorWithPadding, Trainer, TrainerCallback, TrainingArguments
-    from transformers.trainer_callback import PrinterCallback
-    from transformers.utils import logging
-
-    from tuneworth.train import device as devices
-    from tuneworth.train import flops
-
-    class Stopwatch(TrainerCallback):  # type: ignore[misc]
-        seconds = 0.0
-
-        def on_train_begin(self, *_: Any, **__: Any) -> None:
-            devices.synchronize(device)
-            self.seconds -= time.perf_counter()
-
-        def on_epoch_end(self, *_: Any, **__: Any) -> None:
-            devices.synchronize(device)
-            self.seconds += time.perf_counter()
-
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    device = devices.pick(options.device)
-    precision = devices.resolve_precision("auto", device)
-    with tempfile.TemporaryDirectory() as scratch:
-        trial, source = _plan(options, method, Path(scratch))
-        devices.reset_peak_memory(device)
-        model, tokenizer, rows = _plain(options, method, source)
-        recipe = trial.recipe
-        arguments = TrainingArguments(
-            output_dir=scratch, num_train_epochs=1, per_device_train_batch_size=recipe.batch_size,
-            optim="adamw_torch_fused", train_sampling_strategy="group_by_length", bf16=precision == "bf16",
-            use_cpu=device.type == "cpu", dataloader_pin_memory=device.type == "cuda", dataloader_num_workers=0,
-            learning_rate=recipe.learning_rate, lr_scheduler_type="linear", warmup_steps=recipe.warmup,
-            weight_decay=recipe.weight_decay, max_grad_norm=recipe.gradient_clip, seed=SEED, eval_strategy="no",
-            save_strategy="no", logging_strategy="no", logging_nan_inf_filter=False, report_to="none",
-            disable_tqdm=True, remove_unused_columns=False,
-        )  # fmt: skip
-        stopwatch = Stopwatch()
-        run = Trainer(model, arguments, DataCollatorWithPadding(tokenizer), train_dataset=rows,
-                      processing_class=tokenizer, callbacks=[stopwatch])  # fmt: skip
-        run.remove_callback(PrinterCallback)
-        flops.count(run.model)
-        run.train()
-    trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    environment = {**devices.environment(device, precision), "accelerate": version("accelerate")}
-    return Measurement(stopwatch.seconds, len(rows), run.state.global_step, trainable,
-                       devices.peak_memory(device), environment)  # fmt: skip
-
-
-PEERS: dict[str, Callable[[argparse.Namespace, str], Measurement]] = {"tuneworth": tuneworth, "trainer": trainer}
-FIRST, *OTHERS = PEERS
-"""What is compared, and with whom."""
-
-
-def _plan(options: argparse.Namespace, method: str, scratch: Path) -> tuple[Any, str]:
-    """The trial of these settings, and where its model is."""
-    from tuneworth.prepare import prepare
-    from tuneworth.spec import Budget, StudySpec
-
-    spec = StudySpec(
-        name="peers", models=(options.model,), methods=(method,), tasks=(options.task,), seeds=(SEED,),
-        fractions=(options.fraction,), budgets=(Budget(amount=1, unit="epochs"),), max_length=options.max_length,
-        evaluations=1, recipe={method: {"batch_size": options.batch_size}},
-    )  # fmt: skip
-    prepared = prepare(spec, options.data_dir, scratch)
-    return prepared.trials[0], prepared.model_sources[options.model]
-
-
-def _plain(options: argparse.Namespace, method: str, source: str) -> tuple[Any, Any, list[dict[str, Any]]]:
-    """(model, tokenizer, rows) as a user of transformers has them: the examples are those that the trial trains on."""
-    from transformers import AutoModelForSequenceClassification, AutoTokenizer
-
-    from tuneworth.tasks.planned import load_task
-    from tuneworth.tasks.splits import take
-    from tuneworth.train.targets import Targets
-
-    task, data = load_task(options.task, None, options.data_dir)
-    kept = take(data.train.labels, task.kind, options.fraction, SEED).train
-    labels = Targets.fit(task.kind, data.train.labels[kept]).encode(data.train.labels[kept])
-    tokenizer = AutoTokenizer.from_pretrained(source)
-    pairs = [data.train.pairs[i] for i in kept] if data.train.pairs is not None else None
-    tokens = tokenizer([data.train.texts[i] for i in kept], pairs, truncation=True, max_length=options.max_length)
-    rows = [{**{k: v[i] for k, v in tokens.items()}, "labels": label.item()} for i, label in enumerate(labels)]
-    kind = "regression" if task.kind == "regression" else "single_label_classification"
-    model, report = AutoModelForSequenceClassification.from_pretrained(
-        source, num_labels=len(data.label_names or ("",)), problem_type=kind, dtype="float32", output_loading_info=True,
-    )  # fmt: skip
-    base = f"{model.base_model_prefix}."
-    for name, parameter in model.named_parameters():
-        head = not name.startswith(base) or name in report["missing_keys"]
-        parameter.requires_grad_(head or method == "full" or name.endswith("bias"))
-    return model, tokenizer, rows
+    model: str
+    task: str
+    method: str
+    peer: str
+    examples_per_second: float
+    slowest: float
+    fastest: float
+    ratio: float
+    peak_memory_mb: float
+    memory_ratio: float
+    """Tuneworth's peak over this one's: below 1 Tuneworth needs less."""
+    share: float | None = None
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="benchmarks/peers.py", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
-    parser.add_argument("--peers", nargs="+", choices=OTHERS, default=OTHERS)
-    parser.add_argument("--model", default="minilm", help="an alias, a directory or a hub name")
-    parser.add_argument("--task", default="glue/mrpc")
+    parser.add_argument("--models", nargs="+", default=["minilm", BERT_BASE], help="an alias, bert-base or a directory")
+    parser.add_argument("--tasks", nargs="+", help="all three; --quick: MRPC")
+    parser.add_argument("--peers", nargs="+", choices=PEERS, default=list(PEERS))
+    parser.add_argument("--adapters-python", help="the Python of an environment with adapters and accelerate")
     parser.add_argument("--data-dir", type=Path, help="GLUE's files; else TUNEWORTH_DATA, else ../shared/glue")
-    parser.add_argument("--fraction", type=float, help="share of the training split (1; --quick: 0.25)")
-    parser.add_argument("--repeats", type=int, help="runs of each, in turn (5; --quick: 3)")
+    parser.add_argument("--steps", type=int, help="an epoch; 16 for MiniLM, 6 for BERT-base (--quick: 6, 2)")
+    parser.add_argument("--repeats", type=int, help="turns (5; --quick: 3)")
+    parser.add_argument("--minutes", type=float, help="no turn begins that would end later (--quick: 9)")
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--max-length", type=int, default=128)
     parser.add_argument("--device", default="auto")
+    parser.add_argument("--into", type=Path, help="a file for finished runs: the same command goes on from there; for "
+                        "another version of the code take another file")  # fmt: skip
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--one", nargs=2, metavar=("PEER", "METHOD"), help="one run, in this process: a line of JSON")
     options = parser.parse_args(argv)
-    options.fraction = (0.25 if options.quick else 1.0) if options.fraction is None else options.fraction
+    options.tasks = options.tasks or list(TASKS[:1] if options.quick else TASKS)
     options.repeats = (3 if options.quick else 5) if options.repeats is None else options.repeats
+    options.minutes = (9.0 if options.quick else math.inf) if options.minutes is None else options.minutes
     if options.repeats < 1:
         parser.error(f"--repeats {options.repeats}: nothing would run")
-    if options.one and (options.one[0] not in PEERS or options.one[1] not in METHODS):
-        parser.error(f"--one: PEER is one of {', '.join(PEERS)}; METHOD one of {', '.join(METHODS)}")
-    if options.data_dir is None and not os.environ.get("TUNEWORTH_DATA") and BESIDE.is_dir():
-        options.data_dir = BESIDE
+    if options.steps is not None and options.steps < 1:
+        parser.error(f"--steps {options.steps}: nothing would be timed")
+    options.data_dir = data_dir(options.data_dir)
     return options
 
 
-def compare(argv: Sequence[str], options: argparse.Namespace) -> Runs:
-    """Every run in its own process: A B A B, so that what else the machine does falls on all alike."""
-    runs: Runs = {(method, peer): [] for method in options.methods for peer in (FIRST, *options.peers)}
+def cells(options: argparse.Namespace) -> Iterator[Cell]:
+    """`--quick`: of BERT-base's shape bitfit alone, whose memory is asked about."""
+    for model in options.models:
+        for task in options.tasks:
+            for method in options.methods:
+                if not (options.quick and model == BERT_BASE and method != "bitfit"):
+                    yield Cell(model, task, method)
+
+
+def peers_of(cell: Cell, options: argparse.Namespace) -> list[str]:
+    """Which peers can run it. `defaults` only where it is asked about: it takes long."""
+    able = ["adapters"] if cell.method == "houlsby" else ["trainer"]
+    if cell.method == "bitfit" and cell.task == TASKS[0] and not (options.quick and cell.model == BERT_BASE):
+        able.append("defaults")
+    return [peer for peer in able if peer in options.peers]
+
+
+def present(options: argparse.Namespace) -> dict[str, str]:
+    """peer -> its Python, of those that are installed; what is missing is said."""
+    pythons = {"trainer": sys.executable, "defaults": sys.executable, "adapters": options.adapters_python or ""}
+    needs = {"adapters": ["adapters", "accelerate"]}
+    found = {}
+    for peer in options.peers:
+        if installed(pythons[peer], needs.get(peer, ["accelerate"])):
+            found[peer] = pythons[peer]
+        elif peer == "adapters" and not options.adapters_python:
+            print("peer adapters is skipped: no --adapters-python; houlsby has no peer then", file=sys.stderr)
+        else:
+            print(f"peer {peer} is skipped: {pythons[peer]!r} lacks {' or '.join(needs.get(peer, ['accelerate']))}",
+                  file=sys.stderr)  # fmt: skip
+    return found
+
+
+def jobs(options: argparse.Namespace, folder: Path) -> dict[Cell, Job]:
+    """Every cell's trial: an epoch of `steps` batches is the whole of a fraction, so that all sides see the same."""
+    made = str(bert_base(folder / "bert-base")) if BERT_BASE in options.models else ""
+    defaults = QUICK_STEPS if options.quick else STEPS
+    planned = {}
+    for cell in cells(options):
+        steps = options.steps or defaults.get(cell.model, OTHER_STEPS)
+        planned[cell] = plan(
+            made if cell.model == BERT_BASE else cell.model, cell.method, cell.task, options.data_dir, folder,
+            options.device, fraction=fraction_for(cell.task, options.data_dir, steps * options.batch_size, 0),
+            epochs=WARMUP_EPOCHS + TIMED_EPOCHS, evaluations=WARMUP_EPOCHS + TIMED_EPOCHS,
+            batch_size=options.batch_size, max_length=options.max_length,
+        )  # fmt: skip
+    return planned
+
+
+def compare(options: argparse.Namespace, planned: dict[Cell, Job]) -> tuple[Runs, dict[str, list[Rate]]]:
+    """Turn by turn, A B A B, so that what else the machine does falls on all alike; the matrix rate of each model too."""
+    pythons, ledger = present(options), Ledger(options.into)
+    started, longest = time.monotonic(), 0.0
+    runs: Runs = {
+        (cell, side): []
+        for cell in planned
+        for side in (FIRST, *(peer for peer in peers_of(cell, options) if peer in pythons))
+    }
+    rates: dict[str, list[Rate]] = {cell.model: [] for cell in planned}
     for turn in range(options.repeats):
-        for method, peer in runs:
-            print(f"run {turn + 1} of {options.repeats}: {method}, {peer}", file=sys.stderr)
-            command = [sys.executable, __file__, *argv, "--one", peer, method]
-            child = subprocess.run(command, stdout=subprocess.PIPE, text=True)
-            if child.returncode:
-                sys.exit(f"{peer} failed on {method} (exit code {child.returncode})")
-            one = Measurement(**json.loads(child.stdout.splitlines()[-1]))
-            first = next((r[0] for (m, _), r in runs.items() if m == method and r), one)
-            if (one.examples, one.steps, one.trainable) != (first.examples, first.steps, first.trainable):
-                sys.exit(f"not comparable, {method}: {peer} gives\n{one}\nand the first peer\n{first}")
-            runs[method, peer].append(one)
-    return runs
+        begun = time.monotonic()
+        if begun - started + longest > 60 * options.minutes:
+            print(f"the time is up after {turn} turns of {options.repeats}", file=sys.stderr)
+            break
+        for model in rates:
+            job = next(job for cell, job in planned.items() if cell.model == model)
+            key = f"{turn} rate {model} {options.batch_size} {job.device}"
+            rates[model].append(Rate(**ledger.once(key, partial(_rate, job))))
+        for cell, side in runs:
+            print(f"turn {turn + 1} of {options.repeats}: {' '.join(cell)}, {side}", file=sys.stderr)
+            job = planned[cell]
+            key = f"{turn} {job.trial.key} {side} {job.device}"
+            one = Measurement(**ledger.once(key, partial(_run, side, job, pythons)))
+            check(cell, side, one, runs)
+            runs[cell, side].append(one)
+        longest = max(longest, time.monotonic() - begun)
+    return runs, rates
 
 
-def summary(runs: Runs) -> list[dict[str, Any]]:
-    """A row a method and peer. `ratio`: the first peer's median speed over this one's; above 1 the first is faster."""
-    speeds = {key: [one.examples / one.seconds for one in measured] for key, measured in runs.items()}
-    middle = {key: statistics.median(values) for key, values in speeds.items()}
-    peaks = {key: statistics.median(one.peak_memory_bytes for one in measured) for key, measured in runs.items()}
-    return [
-        {"method": key[0], "peer": key[1], "examples_per_second": middle[key], "slowest": min(speeds[key]),
-         "fastest": max(speeds[key]), "ratio": middle[key[0], FIRST] / middle[key], "peak_memory_mb": peaks[key] / 1e6}
-        for key in runs
-    ]  # fmt: skip
+def _run(side: str, job: Job, pythons: dict[str, str]) -> dict[str, Any]:
+    return asdict(ours(job, WARMUP_EPOCHS) if side == FIRST else theirs(side, job, pythons[side], WARMUP_EPOCHS))
+
+
+def _rate(job: Job) -> dict[str, Any]:
+    tokens = round(job.trial.recipe.batch_size * mean_length(job))
+    return asdict(matrix_rate(job.device, tokens, hidden_size(job), job.trial.precision))
+
+
+def check(cell: Cell, side: str, one: Measurement, runs: Runs) -> None:
+    """End here where a side trained on other examples, in other steps, or other parameters than the first."""
+    first = next((r[0] for (other, _), r in runs.items() if other == cell and r), one)
+    if (one.examples, one.steps, one.trainable) != (first.examples, first.steps, first.trainable):
+        sys.exit(f"not comparable, {' '.join(cell)}: {side} gives\n{one}\nand the first side\n{first}")
+
+
+def summary(runs: Runs, rates: dict[str, list[Rate]]) -> list[Row]:
+    """A row a cell and side, from medians; runs of one cell have the same examples."""
+    rows = []
+    for (cell, side), measured in runs.items():
+        speeds = [one.speed for one in measured]
+        mine = runs[cell, FIRST]
+        peak = statistics.median(one.peak_memory_bytes for one in measured)
+        share = None
+        if side == FIRST and rates.get(cell.model):
+            rate = statistics.median(one.flops for one in rates[cell.model])
+            share = statistics.median(one.flops / one.seconds for one in measured) / rate
+        rows.append(Row(
+            *cell, side, statistics.median(speeds), min(speeds), max(speeds),
+            statistics.median(one.speed for one in mine) / statistics.median(speeds), peak / 1e6,
+            statistics.median(one.peak_memory_bytes for one in mine) / peak, share,
+        ))  # fmt: skip
+    return rows
+
+
+def totals(rows: Sequence[Row]) -> dict[str, Any]:
+    """What the rows come to. `best`: by cell, the ratio against the fastest peer at its best settings."""
+    best: dict[Cell, float] = {}
+    for row in rows:
+        if row.peer not in (FIRST, "defaults"):
+            cell = Cell(row.model, row.task, row.method)
+            best[cell] = min(row.ratio, best.get(cell, math.inf))
+    worst = min(best, key=lambda cell: best[cell]) if best else None
+    return {
+        "cells": len({(row.model, row.task, row.method) for row in rows}),
+        "cells_with_a_peer": len(best),
+        "geometric_mean": statistics.geometric_mean(best.values()) if best else None,
+        "smallest": best[worst] if worst else None,
+        "smallest_at": " ".join(worst) if worst else None,
+        "against_defaults": {row.model: row.ratio for row in rows if row.peer == "defaults"},
+        "memory_bitfit_bert_base": {
+            row.task: row.memory_ratio
+            for row in rows
+            if (row.model, row.method, row.peer) == (BERT_BASE, "bitfit", "trainer")
+        },
+    }
+
+
+def show(rows: Sequence[Row], found: dict[str, Any], rates: dict[str, list[Rate]], turns: int) -> None:
+    width = max(len(_short(row.model)) for row in rows) + 2
+    print(f"{'model':<{width}}{'task':<18}{'method':<9}{'peer':<11}{'examples/s':>10}{'slowest':>9}{'fastest':>9}"
+          f"{'ratio':>7}{'peak MB':>9}{'ratio':>7}{'share':>7}")  # fmt: skip
+    for row in rows:
+        share = "" if row.share is None else f"{row.share:7.0%}"
+        print(f"{_short(row.model):<{width}}{row.task:<18}{row.method:<9}{row.peer:<11}{row.examples_per_second:>10.1f}"
+              f"{row.slowest:>9.1f}{row.fastest:>9.1f}{row.ratio:>7.2f}{row.peak_memory_mb:>9.0f}"
+              f"{row.memory_ratio:>7.2f}{share}")  # fmt: skip
+    print(f"\nmedians of {turns}; the first ratio: tuneworth's examples/s over the peer's, above 1 tuneworth is faster;"
+          " the second: its peak memory over the peer's, below 1 it needs less")  # fmt: skip
+    for model, measured in rates.items():
+        rate = statistics.median(one.flops for one in measured)
+        shape = " x ".join(str(size) for size in measured[0].shape)
+        print(f"matrix rate for {_short(model)}: {rate / 1e12:.3f} TFLOP/s ({measured[0].precision}, {shape})")
+    if found["geometric_mean"] is not None:
+        print(f"against the best peer: geometric mean {found['geometric_mean']:.2f} over {found['cells_with_a_peer']} of "
+              f"{found['cells']} cells, smallest {found['smallest']:.2f} ({found['smallest_at']})")  # fmt: skip
+    for model, ratio in found["against_defaults"].items():
+        print(f"against run_glue's defaults, bitfit on MRPC, {_short(model)}: {ratio:.2f}")
+    for task, ratio in found["memory_bitfit_bert_base"].items():
+        print(f"peak memory of bitfit on BERT-base's shape, {task}: {ratio:.0%} of the Trainer's")
+
+
+def _short(model: str) -> str:
+    return Path(model).name
 
 
 def main(argv: Sequence[str]) -> None:
     options = parse(argv)
-    if options.one:
-        peer, method = options.one
-        try:
-            print(json.dumps(asdict(PEERS[peer](options, method))))
-        except UserError as error:
-            sys.exit(str(error))
-        return
     load = os.getloadavg()[0]
-    runs = compare(argv, options)
-    rows = summary(runs)
-    print(f"{'method':<10}{'peer':<12}{'examples/s':>11}{'slowest':>10}{'fastest':>10}{'ratio':>8}{'peak MB':>10}")
-    for row in rows:
-        print("{method:<10}{peer:<12}{examples_per_second:>11.1f}{slowest:>10.1f}{fastest:>10.1f}{ratio:>8.3f}"
-              "{peak_memory_mb:>10.0f}".format(**row))  # fmt: skip
-    print(f"medians of {options.repeats}; ratio: tuneworth's examples/s over the peer's, above 1 tuneworth is faster\n")
-    machine = {name: value for measured in runs.values() for name, value in measured[0].environment.items()}
-    print(json.dumps({"command": shlex.join(["python", "benchmarks/peers.py", *argv]), "rows": rows,
-                      "machine": machine, "load_before": load}))  # fmt: skip
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            runs, rates = compare(options, jobs(options, Path(folder)))
+    except UserError as error:
+        sys.exit(str(error))
+    rows = summary(runs, rates)
+    found = totals(rows)
+    turns = min(len(measured) for measured in runs.values())
+    show(rows, found, rates, turns)
+    machine = {name: value for (_, side), measured in runs.items() if side == FIRST
+               for name, value in measured[0].environment.items()}  # fmt: skip
+    versions = {side: measured[0].environment for (_, side), measured in runs.items() if side != FIRST}
+    print(json.dumps({
+        "command": shlex.join(["python", "benchmarks/peers.py", *argv]), "turns": turns, **found,
+        "rows": [asdict(row) for row in rows], "rates": {name: [asdict(r) for r in each] for name, each in rates.items()},
+        "machine": machine, "peers": versions, "load_before": load,
+    }))  # fmt: skip
 
 
 if __name__ == "__main__":
