@@ -288,7 +288,7 @@ def _tokenizer(source: str) -> Any:
 
 def _places(source: str) -> list[str]:
     """Where Tuneworth's lora is put: the query and value projections, by the ends of their names."""
-    from tuneworth.methods._places import PLACES
+    from tuneworth.models.places import PLACES
 
     places = PLACES[json.loads((Path(source) / "config.json").read_text())["model_type"]]
     return [places.query, places.value]
