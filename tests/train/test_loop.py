@@ -143,6 +143,18 @@ def test_out_of_memory_halves_the_micro_batch_and_keeps_the_batch(setup: Setup) 
     torch.testing.assert_close(parameters(cramped), parameters(whole), rtol=1e-3, atol=1e-4)
 
 
+def test_a_batch_that_goes_through_in_parts_gives_the_same(setup: Setup) -> None:
+    whole, parts = setup("bitfit"), setup("bitfit", tokens_at_once=30)
+    sizes = []
+    forward = parts.model.forward
+    parts.model.forward = lambda **inputs: sizes.append(inputs["input_ids"].shape) or forward(**inputs)  # type: ignore[func-returns-value, method-assign]
+    to_the_end(whole)
+    to_the_end(parts)
+    assert len(sizes) > 24
+    assert all(rows == 1 or rows * length <= 30 for rows, length in sizes)
+    torch.testing.assert_close(parameters(parts), parameters(whole), rtol=1e-3, atol=1e-4)
+
+
 def test_out_of_memory_at_one_example_is_an_error(setup: Setup) -> None:
     run = setup()
 

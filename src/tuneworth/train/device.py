@@ -95,6 +95,23 @@ def reset_peak_memory(device: torch.device) -> None:
         Path("/proc/self/clear_refs").write_text("5")
 
 
+@functools.cache
+def keep_pages() -> None:
+    """Have glibc keep freed memory for what comes next: fresh pages cost more than the work done on them.
+
+    A step frees and asks for the same sizes over and over; by default the large ones go back to the system each time.
+    `reset_peak_memory` still gives everything back between trials. Does nothing with another C library.
+    """
+    library = ctypes.CDLL(None)
+    if platform.system() == "Linux" and hasattr(library, "mallopt"):
+        for parameter, value in ((_MMAP_MAX, 0), (_TRIM_THRESHOLD, 2**31 - 1), (_TOP_PAD, 2**26)):
+            library.mallopt(parameter, value)
+
+
+_MMAP_MAX, _TRIM_THRESHOLD, _TOP_PAD = -4, -1, -2
+"""glibc's malloc.h, mallopt(3)."""
+
+
 def peak_memory(device: torch.device) -> int:
     """Bytes at the highest since `reset_peak_memory`: allocated on an accelerator, resident in the process on a CPU."""
     if device.type == "cuda":

@@ -43,6 +43,8 @@ class Training:
     checkpointer: Checkpointer
     loss: Loss | None = None
     """None: the kind's own."""
+    tokens_at_once: int | None = None
+    """A batch of more, padding included, goes through the model in parts. None: whole, while memory lasts."""
 
 
 def train(run: Training) -> Iterator[LoopState]:
@@ -78,11 +80,14 @@ def train(run: Training) -> Iterator[LoopState]:
 
 def _gradients(run: Training, which: NDArray[np.int64], state: LoopState) -> float:
     """Fill the gradients for one batch and return its loss; where memory runs out, halve the micro-batch and retry."""
+    longest = int(run.tokens.lengths[which].max())
     while True:
+        size = min(
+            state.micro_batch, max(1, run.tokens_at_once // longest) if run.tokens_at_once else state.micro_batch
+        )
         try:
             return sum(
-                _micro_step(run, which[start : start + state.micro_batch], len(which))
-                for start in range(0, len(which), state.micro_batch)
+                _micro_step(run, which[start : start + size], len(which)) for start in range(0, len(which), size)
             )
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error) or state.micro_batch == 1:

@@ -16,12 +16,14 @@ from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS, eager_mask
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from tuneworth.spec import Precision
-from tuneworth.train.device import cast_frozen
+from tuneworth.train.device import cast_frozen, keep_pages
 from tuneworth.train.fast.attention import attention
 from tuneworth.train.fast.dropout import ByteDropout
 from tuneworth.train.fast.last_layer import first_token_only
 
 NAME = "tuneworth_cpu"
+NEAR_CACHE = 2**19
+"""Tokens x hidden size that go through a model at once: fewer slow its products, more cost memory alone (docs/log.md)."""
 
 
 def lay_out(model: PreTrainedModel, device: torch.device, precision: Precision) -> None:
@@ -44,6 +46,14 @@ def kernels(model: PreTrainedModel) -> str:
     return f"fast, but for attention: {model.config.model_type} shares key heads, which is left to transformers"
 
 
+def tokens_at_once(model: PreTrainedModel) -> int | None:
+    """How many tokens of a batch to train on at once; None: all. In parts, where few parameters are trained, since each
+    part adds to every gradient."""
+    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    few = 10 * trained < sum(p.numel() for p in model.parameters())
+    return NEAR_CACHE // model.config.hidden_size if few and model.device.type == "cpu" and not plain() else None
+
+
 def plain() -> bool:
     """Whether the user asked for the plain path."""
     return os.environ.get("TUNEWORTH_PLAIN", "") not in ("", "0")
@@ -52,6 +62,7 @@ def plain() -> bool:
 def speed_up(model: PreTrainedModel) -> None:
     """Replace attention and dropout of a model on a CPU, and narrow its last layer. Models with grouped key heads keep
     their own attention, and their last layer."""
+    keep_pages()
     heads = getattr(model.config, "num_key_value_heads", None)
     if heads in (None, getattr(model.config, "num_attention_heads", None)):
         _register()
