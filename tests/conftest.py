@@ -19,8 +19,6 @@ if hasattr(os, "sched_setaffinity") and "PYTEST_XDIST_WORKER" in os.environ:
     cores = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {cores[int(os.environ["PYTEST_XDIST_WORKER"].removeprefix("gw")) % len(cores)]})
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
-# What a shell starts in the background ignores Ctrl-C, and so would every child: tests of interrupts need it.
-signal.signal(signal.SIGINT, signal.default_int_handler)
 
 import pytest
 
@@ -28,6 +26,8 @@ from families import make_model_dir
 from tuneworth.spec import StudySpec
 from tuneworth.study import Study
 
+# What a shell starts in the background ignores Ctrl-C, and so would every child: tests of interrupts need it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 # Budgets in seconds want the machine alone, by a lock in the temporary directory: a real run beside the tests would keep
 # them waiting, so they have a directory, and thus locks, of their own.
 os.environ["TMPDIR"] = tempfile.mkdtemp(prefix="tuneworth-tests-")

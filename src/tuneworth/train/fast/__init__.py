@@ -49,9 +49,12 @@ def kernels(model: PreTrainedModel) -> str:
 def tokens_at_once(model: PreTrainedModel) -> int | None:
     """How many tokens of a batch to train on at once; None: all. In parts, where few parameters are trained, since each
     part adds to every gradient."""
+    hidden = getattr(model.config, "hidden_size", None)
+    if plain() or model.device.type != "cpu" or not hidden:
+        return None
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
     few = 10 * trained < sum(p.numel() for p in model.parameters())
-    return NEAR_CACHE // model.config.hidden_size if few and model.device.type == "cpu" and not plain() else None
+    return NEAR_CACHE // hidden if few else None
 
 
 def plain() -> bool:
