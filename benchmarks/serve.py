@@ -247,6 +247,8 @@ def memory(root: Path, options: argparse.Namespace) -> dict[str, float]:
         return float(psutil.Process().memory_info().rss) / 1e6
 
     engine.load(found[0])
+    for parameter in engine.backbone.plain.parameters():
+        parameter.sum()  # mapped from its file, a page counts as resident once it was read
     before = resident()
     for delta in found[1:]:
         engine.load(delta)

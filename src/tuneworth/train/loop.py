@@ -17,7 +17,7 @@ from tuneworth.spec import CurvePoint, Kind, Precision, Recipe
 from tuneworth.train.batches import Order, Tokens, collate
 from tuneworth.train.checkpoint import Checkpointer, LoopState
 from tuneworth.train.clock import Clock
-from tuneworth.train.device import autocast, is_out_of_memory
+from tuneworth.train.device import autocast, is_out_of_memory, keep_pages
 from tuneworth.train.flops import FlopModel
 from tuneworth.train.optim import learning_rate, make_optimizer
 from tuneworth.train.targets import LOSSES, Loss
@@ -50,6 +50,7 @@ class Training:
 def train(run: Training) -> Iterator[LoopState]:
     """Train until the budget is spent. Yields its state before the first step (which a checkpoint may have moved to the
     end already) and after each; the curve is in there. Raises Diverged."""
+    keep_pages()
     optimizer = make_optimizer(run.model, run.recipe)
     state = run.checkpointer.load(run.model, optimizer, run.clock)
     if state is None:

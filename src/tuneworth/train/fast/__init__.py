@@ -16,7 +16,7 @@ from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS, eager_mask
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from tuneworth.spec import Precision
-from tuneworth.train.device import cast_frozen, keep_pages
+from tuneworth.train.device import cast_frozen
 from tuneworth.train.fast.attention import attention
 from tuneworth.train.fast.dropout import ByteDropout
 from tuneworth.train.fast.last_layer import first_token_only
@@ -65,7 +65,6 @@ def plain() -> bool:
 def speed_up(model: PreTrainedModel) -> None:
     """Replace attention and dropout of a model on a CPU, and narrow its last layer. Models with grouped key heads keep
     their own attention, and their last layer."""
-    keep_pages()
     heads = getattr(model.config, "num_key_value_heads", None)
     if heads in (None, getattr(model.config, "num_attention_heads", None)):
         _register()
