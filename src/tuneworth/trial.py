@@ -27,7 +27,7 @@ from tuneworth.train.batches import Batches, tokenize_cached
 from tuneworth.train.checkpoint import Checkpointer, LoopState
 from tuneworth.train.clock import Clock
 from tuneworth.train.evaluate import logits
-from tuneworth.train.fast import kernels, lay_out, tokens_at_once
+from tuneworth.train.fast import kernels, lay_out
 from tuneworth.train.loop import Training, train
 from tuneworth.train.targets import Targets
 
@@ -91,8 +91,7 @@ def _run(job: Job, device: torch.device) -> Iterator[Event]:
     clock = Clock(trial.budget, batches.steps_per_epoch, device)
     checkpointer = Checkpointer(job.checkpoint_path, job.checkpoint_seconds)
     run = Training(model, task.kind, tokens, targets.encode(data.train.labels), split.train, validate, trial.recipe,
-                   clock, batches, cost, trial.evaluations, precision, checkpointer,
-                   tokens_at_once=tokens_at_once(model))  # fmt: skip
+                   clock, batches, cost, trial.evaluations, precision, checkpointer)  # fmt: skip
 
     torch.manual_seed(rng.stream_seed(trial.seed, "dropout"))
     setup_seconds = time.perf_counter() - started

@@ -46,7 +46,11 @@ def test_one_chunk_is_trained_on_like_an_ordinary_trial(make_study: Make, budget
         assert len(streamed[cell].chunks) == 1
 
 
-def test_a_task_tuned_separately_is_an_ordinary_trial(make_study: Make, two_tasks: dict[str, Any]) -> None:
+def test_a_task_tuned_separately_is_an_ordinary_trial(
+    make_study: Make, two_tasks: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where batches go through the model in parts."""
+    monkeypatch.setattr("tuneworth.train.fast.NEAR_CACHE", 2**10)
     common: dict[str, Any] = {"methods": ["bitfit"], "seeds": 1, "evaluations": 1, **two_tasks}
     [streamed] = results(make_study(name="stream", stream={"kind": "tasks", "mode": "separate"}, **common)).values()
     ordinary = results(make_study(**common))

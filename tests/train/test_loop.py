@@ -144,7 +144,8 @@ def test_out_of_memory_halves_the_micro_batch_and_keeps_the_batch(setup: Setup) 
 
 
 def test_a_batch_that_goes_through_in_parts_gives_the_same(setup: Setup) -> None:
-    whole, parts = setup("bitfit"), setup("bitfit", tokens_at_once=30)
+    whole, parts = setup("bitfit"), setup("bitfit")
+    parts.tokens_at_once = 30
     sizes = []
     forward = parts.model.forward
     parts.model.forward = lambda **inputs: sizes.append(inputs["input_ids"].shape) or forward(**inputs)  # type: ignore[func-returns-value, method-assign]

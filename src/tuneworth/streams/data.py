@@ -32,7 +32,7 @@ from tuneworth.train import rng
 from tuneworth.train.checkpoint import Checkpointer, LoopState
 from tuneworth.train.clock import Clock
 from tuneworth.train.evaluate import logits
-from tuneworth.train.fast import kernels, tokens_at_once
+from tuneworth.train.fast import kernels
 from tuneworth.train.loop import Training, train
 from tuneworth.train.targets import Targets
 
@@ -76,7 +76,7 @@ def run_data_stream(job: Job, device: torch.device) -> Iterator[Event]:
 
     run = Training(tuned.model, task.kind, tokens, targets.encode(arrivals.labels), arrivals.which,
                    lambda: scores.so_far(state.chunks)[task.metrics[0]], recipe, clock, batches, tuned.cost, len(chunks),
-                   precision, checkpointer, tokens_at_once=tokens_at_once(tuned.model))  # fmt: skip
+                   precision, checkpointer)  # fmt: skip
     torch.manual_seed(rng.stream_seed(trial.seed, "dropout"))
     setup_seconds = time.perf_counter() - started
     for state in train(run):

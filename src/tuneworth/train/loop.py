@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from tuneworth.train.batches import Order, Tokens, collate
 from tuneworth.train.checkpoint import Checkpointer, LoopState
 from tuneworth.train.clock import Clock
 from tuneworth.train.device import autocast, is_out_of_memory, keep_pages
+from tuneworth.train.fast import tokens_at_once
 from tuneworth.train.flops import FlopModel
 from tuneworth.train.optim import learning_rate, make_optimizer
 from tuneworth.train.targets import LOSSES, Loss
@@ -43,8 +44,11 @@ class Training:
     checkpointer: Checkpointer
     loss: Loss | None = None
     """None: the kind's own."""
-    tokens_at_once: int | None = None
+    tokens_at_once: int | None = field(init=False)
     """A batch of more, padding included, goes through the model in parts. None: whole, while memory lasts."""
+
+    def __post_init__(self) -> None:
+        self.tokens_at_once = tokens_at_once(self.model)
 
 
 def train(run: Training) -> Iterator[LoopState]:
