@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import atexit
 import os
 import random
 import shutil
 import signal
 import tempfile
 from collections.abc import Callable
+from multiprocessing import util
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +29,15 @@ from tuneworth.study import Study
 # What a shell starts in the background ignores Ctrl-C, and so would every child: tests of interrupts need it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 # Budgets in seconds want the machine alone, by a lock in the temporary directory: a real run beside the tests would keep
-# them waiting, so they have a directory, and thus locks, of their own.
-os.environ["TMPDIR"] = tempfile.mkdtemp(prefix="tuneworth-tests-")
-os.chmod(os.environ["TMPDIR"], 0o755)  # some tests run as nobody
-tempfile.tempdir = None
-atexit.register(shutil.rmtree, os.environ["TMPDIR"], ignore_errors=True)
+# them waiting, so each worker of pytest has a directory, and thus locks, of its own, and its children have it too.
+PLACE = os.environ.get("PYTEST_XDIST_WORKER", "alone")
+if os.environ.get("TUNEWORTH_TESTS") != PLACE:
+    os.environ["TUNEWORTH_TESTS"] = PLACE
+    os.environ["TMPDIR"] = os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="tuneworth-tests-")
+    os.chmod(os.environ["TMPDIR"], 0o755)  # some tests run as nobody
+    tempfile.tempdir = None
+    # After multiprocessing's own end (-100), which has files there.
+    util.Finalize(None, shutil.rmtree, [os.environ["TMPDIR"]], {"ignore_errors": True}, exitpriority=-200)
 
 LONG = ("test_study.py", "test_until_decided.py", "test_resume.py")
 """Files with tests of up to two minutes: kills, resumed runs."""

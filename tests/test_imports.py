@@ -18,16 +18,16 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "tuneworth"
 
 LAYERS = [
-    {"errors", "words"},
+    {"errors", "starter", "words"},
     {"predictions", "spec"},
     {"events", "models", "stats"},
     {"methods", "results", "store", "tasks"},
-    {"answers", "cells", "looks", "plan", "presets", "train"},
+    {"answers", "cells", "fits", "looks", "plan", "presets", "train"},
     {"probe"},
     {"machine"},
     {"advice", "streams"},
     {"deltas", "prepare", "report"},
-    {"predict", "serve", "trial"},
+    {"pace", "predict", "serve", "trial"},
     {"executors"},
     {"display"},
     {"study"},

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import random
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,26 +14,14 @@ import pytest
 
 from conftest import silent
 from families import make_model_dir
+from killable import ended, kill_at_random, start
 from tuneworth.errors import ModelError
 from tuneworth.machine import is_dead, owner_name
-from tuneworth.spec import StudySpec, TrialRecord
+from tuneworth.spec import TrialRecord
 from tuneworth.store import open_store
 from tuneworth.study import Study
 
 Make = Callable[..., Study]
-
-RUN = """
-import sys
-from conftest import silent
-from families import make_model_dir
-from tuneworth.errors import ModelError
-from tuneworth.spec import StudySpec
-from tuneworth.study import Study
-
-if __name__ == "__main__":
-    spec = StudySpec.loads(open(sys.argv[1]).read())
-    Study(spec, sys.argv[2]).run(workers=int(sys.argv[3]), device="cpu", checkpoint_seconds=0.0, watch=silent)
-"""
 
 
 def run_here(study: Study, **options: Any) -> None:
@@ -48,15 +33,6 @@ def numbers(records: list[TrialRecord]) -> dict[str, Any]:
         r.trial.key: (r.state, r.result and (r.result.score, r.result.metrics, [p.loss for p in r.result.curve]))
         for r in records
     }
-
-
-def start(spec: StudySpec, store: Path, workers: int, tmp_path: Path) -> subprocess.Popen[bytes]:
-    script, spec_file = tmp_path / "run.py", tmp_path / "spec.json"
-    script.write_text(RUN)
-    spec_file.write_text(spec.dumps())
-    path = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
-    command = [sys.executable, str(script), str(spec_file), str(store), str(workers)]
-    return subprocess.Popen(command, env={**os.environ, "PYTHONPATH": path})
 
 
 def test_running_again_does_only_what_is_missing(make_study: Make) -> None:
@@ -163,29 +139,25 @@ def test_data_that_changes_under_a_study_is_noticed(make_study: Make, tmp_path: 
     assert keys.isdisjoint(t.key for t in make_study(task=task).prepare().trials)
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_kills_at_random_moments_change_nothing(make_study: Make, tmp_path: Path, workers: int) -> None:
+@pytest.mark.parametrize(("workers", "kills"), [(1, 7), (2, 3)])
+def test_kills_at_random_moments_change_nothing(make_study: Make, tmp_path: Path, workers: int, kills: int) -> None:
     """Ten kills -9 in all, to the run and, by it, to its workers; then the same command until the end."""
-    spec = make_study(methods=["head", "bitfit", "full"], budgets=["150steps"], seeds=3, name="killed").spec
+    spec = make_study(methods=["head", "bitfit", "full"], budgets=["120steps"], seeds=2, name="killed").spec
     whole = Study(spec, str(tmp_path / "whole.db"))
     run_here(whole, workers=workers)
-    store, rng, killed = tmp_path / "killed.db", random.Random(workers), 0
-    for _ in range(5):
-        process = start(spec, store, workers, tmp_path)
-        time.sleep(rng.uniform(0.5, 7.0))
-        killed += process.poll() is None
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-    assert killed >= 3, "the study ended before it could be killed often enough to mean something"
-    assert start(spec, store, workers, tmp_path).wait() == 0
+    store, rng = tmp_path / "killed.db", random.Random(workers)
+    checkpoints = tmp_path / "killed.files" / "checkpoints" / "killed"
+    killed = [kill_at_random(start(spec, store, workers), checkpoints, rng) for _ in range(kills)]
+    assert sum(killed) >= kills - 2, "the study ended before it could be killed often enough to mean something"
+    assert ended(start(spec, store, workers)) == 0
     assert numbers(open_store(str(store)).records("killed")) == numbers(whole.store.records("killed"))
 
 
 def test_two_runs_at_once_share_the_work_and_never_a_trial(make_study: Make, tmp_path: Path) -> None:
     spec = make_study(budgets=["100steps"], seeds=5, name="shared").spec
     store = tmp_path / "shared.db"
-    first, second = (start(spec, store, 1, tmp_path) for _ in range(2))
-    assert (first.wait(), second.wait()) == (0, 0)
+    first, second = (start(spec, store) for _ in range(2))
+    assert (ended(first), ended(second)) == (0, 0)
     records = open_store(str(store)).records("shared")
     assert {r.state for r in records} == {"done"}
     assert {r.attempt for r in records} == {1}
@@ -219,17 +191,25 @@ def test_a_method_that_the_model_has_no_place_for_is_refused_before_any_training
     assert {r.state for r in biased.store.records("reviews")} == {"done"}
 
 
-def test_a_finished_study_is_taken_up_without_torch(make_study: Make, tmp_path: Path) -> None:
+def test_torch_stays_out_where_nothing_is_trained_and_methods_are_known_to_fit(
+    make_study: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     study = make_study(seeds=1)
     run_here(study)
-    code = RUN + "\n    print('torch' in sys.modules)"
-    (tmp_path / "again.py").write_text(code)
-    (tmp_path / "spec.json").write_text(study.spec.dumps())
-    path = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
-    for changes, loaded in (({}, "False"), ({"methods": ("head", "bitfit", "full")}, "True")):
-        (tmp_path / "spec.json").write_text(study.spec.model_copy(update=changes).dumps())
-        command = [sys.executable, str(tmp_path / "again.py"), str(tmp_path / "spec.json"), study.store_url, "1"]
-        ended = subprocess.run(
-            command, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=True
-        )
-        assert ended.stdout.split() == [loaded], "a method that no trial has tried is tried on its model"
+    other = study.spec.model_copy(update={"name": "other", "methods": ("head", "bitfit", "full")})
+    steps = [
+        (study.spec, "run(1, 'cpu', watch=lambda _: None)", False),  # all finished
+        (other, "prepare()", True),  # full was never tried on this model
+        (other, "prepare()", False),  # now it was
+    ]
+    for spec, verb, loaded in steps:
+        code = f"""
+import sys
+from tuneworth.spec import StudySpec
+from tuneworth.study import Study
+Study(StudySpec.loads({spec.dumps()!r}), {study.store_url!r}).{verb}
+print("torch" in sys.modules)
+"""
+        said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+        assert said.split() == [str(loaded)]

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ import numpy as np
 import pytest
 
 from commands import tuneworth
+from killable import ended, start
 from test_study import numbers, run_here
 from tuneworth.answers import by_cell
 from tuneworth.errors import SpecError
@@ -32,34 +31,14 @@ CLEAR: dict[str, Any] = {
 }  # fmt: skip
 """The tiny model's full fine-tuning learns the reviews; its head alone does not."""
 
-RUN = """
-import sys
-from conftest import silent
-from tuneworth.looks import Question
-from tuneworth.spec import StudySpec
-from tuneworth.study import Study
 
-if __name__ == "__main__":
-    spec = StudySpec.loads(open(sys.argv[1]).read())
-    Study(spec, sys.argv[2]).run(1, "cpu", checkpoint_seconds=0.0, watch=silent, until_decided=Question(2.0))
-"""
-
-
-def start(spec: StudySpec, store: Path) -> subprocess.Popen[bytes]:
-    script, spec_file = store.with_suffix(".py"), store.with_suffix(".json")
-    script.write_text(RUN)
-    spec_file.write_text(spec.dumps())
-    paths = ":".join([str(Path(__file__).parent), *sys.path])
-    return subprocess.Popen([sys.executable, str(script), str(spec_file), str(store)], env={"PYTHONPATH": paths})
-
-
-def wait_until_done(store: Path, count: int, process: subprocess.Popen[bytes]) -> None:
+def wait_until_done(store: Path, count: int, process: BaseProcess) -> None:
     for _ in range(3000):
-        if store.exists() and process.poll() is None:
+        if store.exists() and process.is_alive():
             opened = open_store(str(store))
             if opened.study_names() and opened.counts("reviews").done >= count:
                 return
-        assert process.poll() is None, "it ended before it could be killed"
+        assert process.is_alive(), "it ended before it could be killed"
         time.sleep(0.05)
     raise AssertionError("nothing happened for minutes")
 
@@ -114,11 +93,11 @@ def test_kill_9_in_the_middle_and_resume_give_the_same_trials(clear: Study, tmp_
     whole = clear.store.records("reviews")
     store = tmp_path / "killed.db"
     for done in (2, len(whole) - 2):  # within the first look, and within the last one
-        process = start(clear.spec, store)
+        process = start(clear.spec, store, until_decided=QUESTION)
         wait_until_done(store, done, process)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-    assert start(clear.spec, store).wait() == 0
+        process.kill()
+        process.join()
+    assert ended(start(clear.spec, store, until_decided=QUESTION)) == 0
     resumed = open_store(str(store)).records("reviews")
     assert [record.trial.key for record in resumed] == [record.trial.key for record in whole]
     assert numbers(resumed) == numbers(whole)

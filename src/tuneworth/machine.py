@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from tuneworth.errors import SpecError
+from tuneworth.probe import TOKENS, Rate, probe
+from tuneworth.starter import no_accelerator
 
 if TYPE_CHECKING:
     from tuneworth.spec import TrialSpec
 
-__all__ = ["cores_here", "is_dead", "owner_name", "trial_bytes", "worker_count"]
+__all__ = ["cores_here", "is_dead", "on_cpu", "owner_name", "race", "room", "trial_bytes", "worker_count"]
 
 
 PROBE_FROM = 50
@@ -40,15 +42,43 @@ def worker_count(
         return int(workers)
     if missing is not None and not missing and device == "auto":
         return 1
-    from tuneworth.train.device import pick
-
-    kind = pick(device).type  # a device that is not there is found here, once, not by every worker
+    here = on_cpu(device)  # a device that is not there is found here, once, not by every worker
     if workers != "auto":
         return int(workers)
-    return 1 if kind != "cpu" else _on_cpu(missing or (), sources or {})
+    if not here:
+        return 1
+    fit = room(missing or (), sources or {})
+    untimed = [trial for trial in missing or () if not trial.budget.timed]
+    if fit == 1 or len(untimed) < PROBE_FROM:
+        return fit
+    trial = untimed[-1]  # any of them; studies tend to name the cheapest methods first
+    (rate,) = race([trial], sources or {}, fit)
+    return fit if rate.several >= rate.one else 1
 
 
-def _on_cpu(missing: Sequence[TrialSpec], sources: Mapping[str, str]) -> int:
+def on_cpu(device: str) -> bool:
+    """Whether trials run on the CPU. Raises SpecError for a device that is not there."""
+    if device in ("auto", "cpu") and no_accelerator():
+        return True
+    from tuneworth.train.device import pick
+
+    return pick(device).type == "cpu"
+
+
+def race(trials: Sequence[TrialSpec], sources: Mapping[str, str], workers: int, tokens: int = TOKENS) -> list[Rate]:
+    """Steps of each trial, run for a second by `workers` processes at once and by one with all cores (`probe`)."""
+    cores = len(cores_here())
+    rates = probe([(trial, sources[trial.model]) for trial in trials], workers, cores, tokens)
+    for trial, (several, one) in zip(trials, rates, strict=True):
+        _log.info(
+            "workers: %s steps of %s, %d workers with %d threads %.1f examples/s, 1 with %d threads %.1f examples/s",
+            trial.method, trial.model, workers, max(1, cores // workers), several, cores, one,
+        )  # fmt: skip
+    return rates
+
+
+def room(missing: Sequence[TrialSpec], sources: Mapping[str, str]) -> int:
+    """How many of the trials can run at once on the CPU: one a core, while their memory (`trial_bytes`) is free."""
     import psutil
 
     cores, free = len(cores_here()), psutil.virtual_memory().available
@@ -56,16 +86,7 @@ def _on_cpu(missing: Sequence[TrialSpec], sources: Mapping[str, str]) -> int:
     need = max((trial_bytes(Path(sources[t.model]), t) for t in shapes.values() if t.model in sources), default=UNKNOWN)
     fit = max(1, min(cores, int(free // need)))
     _log.info("workers: %d cores, %.1f GB free, up to %.1f GB a trial: room for %d", cores, free / 1e9, need / 1e9, fit)
-    untimed = [trial for trial in missing if not trial.budget.timed]
-    if fit == 1 or len(untimed) < PROBE_FROM:
-        return fit
-    from tuneworth.probe import probe
-
-    trial = untimed[-1]  # any of them; studies tend to name the cheapest methods first
-    several, one = probe(trial, sources[trial.model], fit, cores)
-    _log.info("workers: %s steps of %s, %d workers with %d threads %.1f examples/s, 1 with %d threads %.1f examples/s",
-              trial.method, trial.model, fit, max(1, cores // fit), several, cores, one)  # fmt: skip
-    return fit if several >= one else 1
+    return fit
 
 
 UNKNOWN = int(3e9)

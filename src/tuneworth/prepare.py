@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tuneworth import models, plan
+from tuneworth import fits, models, plan
 from tuneworth.errors import StoreError
 from tuneworth.spec import StudySpec, TrialRecord, TrialSpec
 from tuneworth.streams.check import check_stream, check_trials
@@ -38,8 +38,8 @@ def prepare(
 ) -> Prepared:  # fmt: skip
     """Raises SpecError, DataError, ModelError or StoreError: the first mistake, with its remedy.
 
-    The finished trials of `earlier` have shown that their methods fit their models: with one of each there is nothing to
-    try, and torch, whose start takes most of the time here, stays out.
+    Where methods are known to fit their models there is nothing to try, and torch, whose start takes most of the time
+    here, stays out.
     """
     tasks = {name: get_task(name, spec.task) for name in spec.tasks}
     plan.check(spec)  # the cheap mistakes first: methods, options, recipes
@@ -54,21 +54,18 @@ def prepare(
         for task, data in loaded.values():
             for seed in spec.seeds:
                 take(data.train.labels, task.kind, min(spec.fractions), seed)
-    shown = {_fit(record.trial) for record in earlier if record.state == "done"}
-    asked = {_fit(trial): trial for trial in trials}
-    _check_places([trial for fit, trial in asked.items() if fit not in shown], refs, allow_pickle)
+    _check_places(trials, refs, allow_pickle)
     _need_space(files, [ref.source for ref in refs.values()])
     return Prepared(trials, {name: ref.source for name, ref in refs.items()}, trials, earlier)
 
 
-def _fit(trial: TrialSpec) -> tuple[str, str, str]:
-    """What decides whether a method finds its place in a model."""
-    return trial.model_fingerprint, trial.kind, repr(sorted(trial.options.items()))
-
-
 def _check_places(trials: Sequence[TrialSpec], refs: Mapping[str, models.ModelRef], allow_pickle: bool) -> None:
-    """Apply each trial's method to its model: an architecture that offers no place for one is a ModelError now, not later."""
-    if not trials:
+    """Apply each method to its model: an architecture that offers no place for one is a ModelError now, not later."""
+    asked = {(t.model_fingerprint, t.kind, repr(t.options)): t for t in trials}
+    new = {fits.fit_of(trial): trial for trial in asked.values()}
+    for shown in fits.known().intersection(new):
+        del new[shown]
+    if not new:
         return
     import torch
 
@@ -76,11 +73,12 @@ def _check_places(trials: Sequence[TrialSpec], refs: Mapping[str, models.ModelRe
     from tuneworth.methods._tune import tune
     from tuneworth.models.load import load
 
-    for trial in trials:
+    for trial in new.values():
         method = get_method(trial.kind)
         chance = torch.Generator().manual_seed(0)
         model = load(refs[trial.model].source, 2, "classification", chance, allow_pickle)
         tune(model, method, method_options(method, dict(trial.options)), chance)
+    fits.remember(new)
 
 
 def _need_space(files: Path, sources: list[str]) -> None:

@@ -1,43 +1,52 @@
 """A short race on this machine's CPU: several workers of few threads, or one worker of all.
 
 Neither wins everywhere: a second thread helps large products, and two processes share memory and caches. So real
-steps of one of the study's own trials decide, forward, backward and update, on a batch of random tokens; data, schedule
+steps of the study's own trials decide, forward, backward and update, on a batch of random tokens; data, schedule
 and evaluation, which cost both sides alike, stay out.
 """
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Barrier
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+
+from tuneworth.starter import starter
 
 if TYPE_CHECKING:
     from tuneworth.spec import TrialSpec
 
-__all__ = ["probe"]
+__all__ = ["TOKENS", "Rate", "probe"]
 
 SECONDS = 1.0
-"""Of each side."""
+"""Of each side of each trial."""
 TOKENS = 48
-"""Length of the examples: near that of a batch of sentence pairs."""
+"""Length of the examples where nothing better is known: near that of a batch of sentence pairs."""
 PATIENCE = 120.0
 """Seconds until a racer that does not come to the start is given up."""
 
 
-def probe(trial: TrialSpec, source: str, workers: int, cores: int) -> tuple[float, float]:
-    """Examples a second of `workers` processes together, each on its share of the `cores`, and of one on all of them.
+class Rate(NamedTuple):
+    """Examples a second: of several workers together, each on its share of the cores, and of one on all of them."""
 
-    `source`: the model's directory. Where a racer fails (for lack of memory, say), one worker wins: (0, 1).
+    several: float
+    one: float
+
+
+def probe(trials: Sequence[tuple[TrialSpec, str]], workers: int, cores: int, tokens: int = TOKENS) -> list[Rate]:
+    """How fast each of the trials is trained, by `workers` processes at once and by one with all `cores`.
+
+    `trials`: each with the directory of its model. Where a racer fails (for lack of memory, say), one worker wins
+    everywhere: (0, 1).
     """
-    context = multiprocessing.get_context("spawn")
+    context = starter()
     barrier = context.Barrier(workers)
     pipes = [context.Pipe(duplex=False) for _ in range(workers)]
     racers = [
-        context.Process(target=_race, args=(trial, source, place, workers, cores, barrier, pipe[1]), daemon=True)
+        context.Process(target=_race, args=(trials, tokens, place, workers, cores, barrier, pipe[1]), daemon=True)
         for place, pipe in enumerate(pipes)
     ]
     for racer in racers:
@@ -45,35 +54,50 @@ def probe(trial: TrialSpec, source: str, workers: int, cores: int) -> tuple[floa
     for _, theirs in pipes:
         theirs.close()
     try:
-        rates = [ours.recv() for ours, _ in pipes]
+        found: list[list[Rate]] = [ours.recv() for ours, _ in pipes]
     except EOFError:
-        return 0.0, 1.0
+        return [Rate(0.0, 1.0)] * len(trials)
     finally:
         for racer in racers:
             racer.kill()
             racer.join()
-    return sum(several for several, _ in rates), rates[0][1]
+    return [Rate(sum(rate.several for rate in rates), rates[0].one) for rates in zip(*found, strict=True)]
 
 
 def _race(
-    trial: TrialSpec, source: str, place: int, workers: int, cores: int, barrier: Barrier, result: Connection
-) -> None:
+    trials: Sequence[tuple[TrialSpec, str]], tokens: int, place: int, workers: int, cores: int, barrier: Barrier,
+    result: Connection,
+) -> None:  # fmt: skip
+    try:
+        result.send(_rates(trials, tokens, place, workers, cores, barrier))
+    except BaseException:
+        barrier.abort()  # the others need not wait for this one
+        raise
+
+
+def _rates(
+    trials: Sequence[tuple[TrialSpec, str]], tokens: int, place: int, workers: int, cores: int, barrier: Barrier
+) -> list[Rate]:
     import torch
 
-    step = _stepper(trial, source)
     here = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
     share = max(1, cores // workers)
-    if here:
-        os.sched_setaffinity(0, here[place * share : (place + 1) * share])
-    torch.set_num_threads(share)
-    several = _rate(step, trial.recipe.batch_size, barrier)
-    alone = 0.0
-    if place == 0:
+    rates = []
+    for trial, source in trials:
+        step = _stepper(trial, source, tokens)
+        if here:
+            os.sched_setaffinity(0, here[place * share : (place + 1) * share])
+        torch.set_num_threads(share)
+        several = _rate(step, trial.recipe.batch_size, barrier)
         if here:
             os.sched_setaffinity(0, here)
-        torch.set_num_threads(cores)
-        alone = _rate(step, trial.recipe.batch_size, None)
-    result.send((several, alone))
+        alone = 0.0
+        if place == 0:
+            torch.set_num_threads(cores)
+            alone = _rate(step, trial.recipe.batch_size, None)
+        barrier.wait(PATIENCE)  # the one that goes on alone must be alone
+        rates.append(Rate(several, alone))
+    return rates
 
 
 def _rate(step: Callable[[], None], examples: int, barrier: Barrier | None) -> float:
@@ -87,11 +111,11 @@ def _rate(step: Callable[[], None], examples: int, barrier: Barrier | None) -> f
         steps += 1
     rate = steps * examples / spent
     if barrier:
-        barrier.wait(PATIENCE)  # the one that goes on alone must be alone
+        barrier.wait(PATIENCE)  # nobody's last step has the machine to itself
     return rate
 
 
-def _stepper(trial: TrialSpec, source: str) -> Callable[[], None]:
+def _stepper(trial: TrialSpec, source: str, length: int) -> Callable[[], None]:
     """A training step of the trial's model as the trial lays it out."""
     import torch
 
@@ -110,7 +134,7 @@ def _stepper(trial: TrialSpec, source: str) -> Callable[[], None]:
     lay_out(loaded.model, cpu, precision)
     model = loaded.model.train()
     optimizer = make_optimizer(model, trial.recipe)
-    shape = (trial.recipe.batch_size, min(TOKENS, trial.max_length))
+    shape = (trial.recipe.batch_size, min(length, trial.max_length))
     tokens = torch.randint(model.config.vocab_size, shape, generator=chance)
 
     def step() -> None:

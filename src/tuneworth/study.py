@@ -145,6 +145,11 @@ class Study:
         """
         return looks.decisions(self.rows(), question or Question())
 
+    def known_spec(self) -> StudySpec | None:
+        """The study as the store knows it; None where it does not yet."""
+        store = self._earlier()
+        return store.get_study(self.spec.name) if store else None
+
     def known_keys(self) -> set[str]:
         """Keys of the study's finished trials; a store or a study that is not there yet has none."""
         return {record.trial.key for record in self._records() if record.state == "done"}

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import random
-import signal
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +10,8 @@ from typing import Any
 import pytest
 import torch
 
-from test_study import run_here, start
+from killable import ended, kill_at_random, start
+from test_study import run_here
 from tuneworth.spec import Stage, TrialRecord
 from tuneworth.store import open_store
 from tuneworth.streams.past import Past, Spent
@@ -70,18 +69,10 @@ def test_kills_at_random_moments_change_nothing(
     ).spec
     whole = Study(spec, str(tmp_path / "whole.db"))
     run_here(whole)
-    store, rng, killed = tmp_path / "killed.db", random.Random(kind), 0
+    store, rng = tmp_path / "killed.db", random.Random(kind)
     checkpoints = tmp_path / "killed.files" / "checkpoints" / "killed"
-    for _ in range(5):
-        process = start(spec, store, 1, tmp_path)
-        deadline = time.monotonic() + 60
-        while process.poll() is None and not list(checkpoints.glob("*")) and time.monotonic() < deadline:
-            time.sleep(0.02)
-        time.sleep(rng.uniform(0.0, 1.0))
-        killed += process.poll() is None
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-    assert killed >= 3, "the stream ended before it could be killed often enough to mean something"
-    assert start(spec, store, 1, tmp_path).wait() == 0
+    killed = [kill_at_random(start(spec, store, checkpoint_seconds=0.0), checkpoints, rng) for _ in range(5)]
+    assert sum(killed) >= 3, "the stream ended before it could be killed often enough to mean something"
+    assert ended(start(spec, store)) == 0
     assert numbers(open_store(str(store)).records("killed")) == numbers(whole.store.records("killed"))
     assert list(checkpoints.glob("*.safetensors")) == []

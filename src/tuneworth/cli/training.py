@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from tuneworth.study import Study
 
 PANEL = "Train"
+DEFAULT_BUDGET = "3epochs"
 
 
 @app.command(rich_help_panel=PANEL)
@@ -87,7 +88,13 @@ def compare(
     model: Annotated[str, typer.Option(help="minilm, a local directory or a hub name.")] = "minilm",
     methods: Annotated[str, typer.Option(help="Methods, separated by commas.")] = "head,full,bitfit,houlsby",
     fractions: Annotated[str, typer.Option(help="Shares of the training data, separated by commas.")] = "1",
-    budget: Annotated[str, typer.Option(help="3epochs, 500steps, 60s, 2e14flops; several separated by commas.")] = "3epochs",
+    budget: Annotated[
+        str | None,
+        typer.Option(
+            help="3epochs, 500steps, 60s, 2e14flops; several separated by commas.  [default: 3epochs, or as many as fit "
+            "into --time-limit]"
+        ),
+    ] = None,
     seeds: Annotated[int, typer.Option(help="How many seeds; 3 or more let the report say something.")] = 3,
     name: Annotated[str | None, typer.Option(help="The study's name; else that of the training file.")] = None,
     store: Store = None, workers: Workers = "auto", device: Device = "auto", dry_run: DryRun = False,
@@ -111,14 +118,16 @@ def compare(
     spec = StudySpec.parse(
         {
             "name": name or _study_name(train), "models": [model], "methods": _split(methods), "tasks": [train.stem],
-            "fractions": [_number(part) for part in _split(fractions)], "budgets": _split(budget), "seeds": seeds,
+            "fractions": [_number(part) for part in _split(fractions)], "budgets": _split(budget or DEFAULT_BUDGET), "seeds": seeds,
             "task": {train.stem: task},
         },
         "the command line",
     )  # fmt: skip
+    question, study = _question(until_decided, margin, confidence), Study(spec, store)
+    if budget is None:
+        study, workers, time_limit = _with_budget(study, question, time_limit, workers, device, allow_pickle)
     _run(
-        Study(spec, store), dry_run, _question(until_decided, margin, confidence), time_limit,
-        workers=workers, device=device, retry_failed=retry_failed, allow_pickle=allow_pickle,
+        study, dry_run, question, time_limit, workers=workers, device=device, retry_failed=retry_failed, allow_pickle=allow_pickle,
         checkpoint_seconds=checkpoint_every,
     )  # fmt: skip
 
@@ -159,6 +168,44 @@ def _find_study(study: str | None, preset: str | None, store: str | None, data_d
         except StoreError:
             pass  # no file and no study: the missing file is what is said
     return Study.from_toml(study, store, data_dir)
+
+
+def _with_budget(
+    study: Study, question: Question | None, time_limit: str | None, workers: str, device: str, allow_pickle: bool
+) -> tuple[Study, str, str | None]:
+    """The study with the budget it was begun with, else with as many epochs as fit into the time limit, up to the
+    default; the number of workers that this supposes; and what is left of the limit."""
+    import time
+
+    from tuneworth import machine
+    from tuneworth.spec import Budget, parse_seconds
+    from tuneworth.study import Study
+
+    begun = study.known_spec()
+    if begun is not None:
+        return Study(study.spec.model_copy(update={"budgets": begun.budgets}), study.store_url), workers, time_limit
+    if time_limit is None:
+        return study, workers, time_limit
+    limit, started = parse_seconds(time_limit), time.monotonic()
+    machine.worker_count(workers, device, [])  # what is no number of workers is said first
+    prepared = study.prepare(allow_pickle, question is not None)
+    if not machine.on_cpu(device):
+        return study, workers, time_limit
+    from tuneworth import pace
+    from tuneworth.display import duration
+    from tuneworth.tasks.planned import load_task
+
+    task = study.spec.tasks[0]
+    with err.status("timing a few steps of each method"):
+        found = pace.measure(prepared, load_task(task, study.spec.task.get(task), study.data_dir)[1], workers)
+    (most,) = study.spec.budgets
+    epochs = found.epochs(limit, most.amount)
+    if epochs < most.amount:
+        say(f"{most} of {len(prepared.trials)} trials would take some {duration(found.seconds(most.amount))} here, {epochs:g} "
+            f"some {duration(found.seconds(epochs))}: each gets {epochs:g}epochs (--budget decides it yourself)\n")  # fmt: skip
+    spec = study.spec.model_copy(update={"budgets": (Budget(amount=epochs, unit="epochs"),)})
+    left = max(1.0, limit - (time.monotonic() - started))
+    return Study(spec, study.store_url), str(found.workers), f"{left:.1f}s"
 
 
 def _run(study: Study, dry: bool, question: Question | None, time_limit: str | None, **options: Any) -> NoReturn:

@@ -1,4 +1,4 @@
-"""Trials in local worker processes, each with its own cores. A worker loads torch and the model once, then serves."""
+"""Trials in local worker processes, each with its own cores. The libraries load once, then a worker serves trial after trial."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from multiprocessing.process import BaseProcess
 
 from tuneworth.events import Died, Event, Failed, Finished, Job
 from tuneworth.executors.settle import settle
+from tuneworth.starter import starter
 
 
 @dataclass
@@ -28,6 +29,7 @@ class ProcessExecutor:
 
     def __init__(self, workers: int, threads: int) -> None:
         self.slots = workers
+        self._context = starter()
         self._threads = threads
         self._workers: list[_Worker | None] = [None] * workers
 
@@ -63,9 +65,8 @@ class ProcessExecutor:
         self._workers = [None] * self.slots
 
     def _start(self, place: int) -> _Worker:
-        context = multiprocessing.get_context("spawn")
-        ours, theirs = context.Pipe()
-        process = context.Process(
+        ours, theirs = self._context.Pipe()
+        process = self._context.Process(
             target=_serve, args=(theirs, self._threads, _cores(place, self._threads)), daemon=True
         )
         process.start()

@@ -1,0 +1,93 @@
+"""What a time limit is enough for: real steps on this machine say how long a study's trials take."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tuneworth import machine
+from tuneworth.prepare import Prepared
+from tuneworth.probe import TOKENS, Rate
+from tuneworth.spec import TrialSpec
+from tuneworth.tasks import Examples, TaskData
+
+__all__ = ["Pace", "measure"]
+
+FIRM = 0.85
+"""Share of a time limit to plan for: steps of a second are no promise for minutes."""
+START = 8.0
+"""Seconds before the first step, and behind the last one."""
+VALIDATION = 0.1
+"""Share of a trial's examples that are set aside (`tasks.splits.take`)."""
+SAMPLE = 200
+"""Examples whose length is taken for that of all."""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Seconds that one epoch of every trial takes, and those of their evaluations, with this many workers."""
+
+    epoch_seconds: float
+    evaluation_seconds: float
+    workers: int
+
+    def seconds(self, epochs: float) -> float:
+        return START + self.evaluation_seconds + epochs * self.epoch_seconds
+
+    def epochs(self, limit: float, most: float) -> float:
+        """How many fit into `limit` seconds: tenths, from one to `most`. One epoch is the least that sees all data."""
+        fit = (FIRM * limit - self.seconds(0)) / self.epoch_seconds
+        return max(1.0, min(most, math.floor(10 * fit) / 10))
+
+
+def measure(prepared: Prepared, data: TaskData, workers: int | str) -> Pace:
+    """The pace of all trials of a study with one task on this machine's CPU. Takes some ten seconds.
+
+    An evaluated example counts half of a trained one, the forward pass of two that cost alike; that is too much for
+    methods that need a third pass, the gradients of weights.
+    """
+    sources, trials = prepared.model_sources, prepared.trials
+    kinds = {_kind(trial): trial for trial in trials}
+    several = machine.room(trials, sources) if workers == "auto" else int(workers)
+    tokens = mean_length(Path(sources[trials[0].model]), data.train, trials[0].max_length)
+    rates = dict(zip(kinds, machine.race(list(kinds.values()), sources, several, tokens), strict=True))
+
+    def seconds(rate: Callable[[Rate], float], examples: Callable[[TrialSpec], float]) -> float:
+        return sum(examples(trial) / max(rate(rates[_kind(trial)]), 1e-9) for trial in trials)
+
+    def trained(trial: TrialSpec) -> float:
+        return (1 - VALIDATION) * trial.fraction * len(data.train)
+
+    def evaluated(trial: TrialSpec) -> float:
+        return (trial.evaluations * VALIDATION * trial.fraction * len(data.train) + len(data.test)) / 2
+
+    ways: list[tuple[int, Callable[[Rate], float]]] = [(several, lambda rate: rate.several)]
+    if workers == "auto":
+        ways.append((1, lambda rate: rate.one))
+    paces = [Pace(seconds(rate, trained), seconds(rate, evaluated), count) for count, rate in ways]
+    return min(paces, key=lambda pace: pace.epoch_seconds)
+
+
+def mean_length(source: Path, examples: Examples, max_length: int) -> int:
+    """Tokens an example has, on average over some of them; TOKENS where the model has no tokenizer.json."""
+    from tokenizers import Tokenizer
+
+    file = source / "tokenizer.json"
+    if not file.is_file():
+        return min(TOKENS, max_length)
+    tokenizer = Tokenizer.from_file(str(file))
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    some = range(0, len(examples), max(1, len(examples) // SAMPLE))
+    texts: Sequence[str | tuple[str, str]] = [
+        examples.texts[i] if examples.pairs is None else (examples.texts[i], examples.pairs[i]) for i in some
+    ]
+    lengths = [min(len(encoded.ids), max_length) for encoded in tokenizer.encode_batch(list(texts))]
+    return max(1, round(sum(lengths) / len(lengths)))
+
+
+def _kind(trial: TrialSpec) -> tuple[str, str, int]:
+    """What decides how fast a trial is trained."""
+    return trial.model, trial.method, trial.recipe.batch_size

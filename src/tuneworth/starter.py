@@ -1,0 +1,39 @@
+"""How processes that compute come to life: forked from one that has loaded the libraries, where that is safe."""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+import sys
+from multiprocessing import forkserver
+from multiprocessing.context import ForkServerContext, SpawnContext
+from pathlib import Path
+
+__all__ = ["no_accelerator", "starter"]
+
+_DRIVERS = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/dxg", "/dev/kfd")
+"""What CUDA (on Windows' Linux too) and ROCm speak to; none of them survives a fork once it was asked anything."""
+
+
+def no_accelerator() -> bool:
+    """True where it is plain, without torch, that there is nothing but the CPU."""
+    return sys.platform == "linux" and not any(Path(driver).exists() for driver in _DRIVERS)
+
+
+def starter() -> ForkServerContext | SpawnContext:
+    """The context that starts workers.
+
+    Where there is nothing but the CPU, the libraries load once, in a process of their own that begins with it now, and
+    workers are forked from that one; elsewhere each worker loads its own.
+    """
+    if not no_accelerator():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tuneworth.executors.preload"])
+    # Ctrl-C reaches every process of a terminal; this one and its children must not die of it amid an import.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    return context
