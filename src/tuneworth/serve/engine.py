@@ -26,7 +26,7 @@ from tuneworth.serve.found import Found
 from tuneworth.serve.parts import Parts, take_apart
 from tuneworth.spec import Precision
 from tuneworth.train.batches import Tokens, collate, tokenize
-from tuneworth.train.device import autocast
+from tuneworth.train.device import autocast, give_pages_back
 
 PROBE = ["One sentence shows whether two ways to compute agree.", "And a second one."]
 TOLERANCE = {"fp32": 1e-4, "bf16": 5e-2}
@@ -84,6 +84,7 @@ class Engine:
             raise
         self.tasks[found.name] = task
         self.unavailable.pop(found.name, None)
+        give_pages_back()  # its model was built around it for a moment
         return task
 
     def unload(self, name: str) -> None:

@@ -90,9 +90,15 @@ def reset_peak_memory(device: torch.device) -> None:
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)
     elif platform.system() == "Linux":
-        # Give freed pages back first, or the last trial's memory counts as this one's; "5" resets VmHWM (proc(5)).
-        ctypes.CDLL(None).malloc_trim(0)
-        Path("/proc/self/clear_refs").write_text("5")
+        give_pages_back()  # or the last trial's memory counts as this one's
+        Path("/proc/self/clear_refs").write_text("5")  # resets VmHWM (proc(5))
+
+
+def give_pages_back() -> None:
+    """Have glibc return what was freed to the system. Does nothing with another C library."""
+    library = ctypes.CDLL(None)
+    if hasattr(library, "malloc_trim"):
+        library.malloc_trim(0)
 
 
 @functools.cache
