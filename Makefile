@@ -3,6 +3,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
+# Where Python is told to keep no compiled modules, every start of torch would compile it anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test check clean
 
 demo: $(INSTALLED)  ## a real study in a few minutes, with table and report
