@@ -6,12 +6,15 @@ INSTALLED := $(VENV)/.installed
 # Where Python is told to keep no compiled modules, every start of torch would compile it anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test check clean
+.PHONY: demo test pytest check clean
 
 demo: $(INSTALLED)  ## a real study in a few minutes, with table and report
 	$(BIN)/tuneworth demo
 
-test: check  ## everything that CI runs
+test: $(INSTALLED)  ## everything that CI runs: style and types beside the tests, some of which wait
+	$(MAKE) --no-print-directory --jobs 2 check pytest
+
+pytest: $(INSTALLED)
 	$(BIN)/pytest -n 2 --dist worksteal
 
 check: $(INSTALLED)  ## style and types
