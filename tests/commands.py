@@ -60,5 +60,6 @@ def start(*arguments: str | Path, cwd: Path, cores: int = 1) -> subprocess.Popen
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        start_new_session=True,  # a Ctrl-C for it and its children alone
         preexec_fn=lambda: os.sched_setaffinity(0, chosen),
     )

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from typer.main import get_command
 
@@ -250,6 +251,24 @@ def test_an_interrupted_run_says_how_to_go_on(
     assert not list(Path("my store.files", "checkpoints").rglob("*.safetensors"))
 
 
+def test_ctrl_c_while_libraries_load_is_no_traceback(tiny_model: Path, reviews: Path, tmp_path: Path) -> None:
+    """A terminal sends it to every process of the command, the one that loads the libraries for workers included."""
+    if not no_accelerator():
+        pytest.skip("workers load their own libraries here")
+    command = [*comparison(tiny_model, reviews, "s.db"), "--workers", "2"]
+    with start(*command, cwd=tmp_path) as process:
+        family = psutil.Process(process.pid)
+        while not any("forkserver" in " ".join(child.cmdline()) for child in family.children()):
+            assert process.poll() is None
+            time.sleep(0.01)
+        time.sleep(0.3)
+        os.killpg(process.pid, signal.SIGINT)
+        _, said = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "Traceback" not in said
+    assert "interrupted; nothing that was finished is lost" in said
+
+
 def test_an_interrupt_outside_training_is_quiet_too(reviews: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*_: Any) -> None:
         os.kill(os.getpid(), signal.SIGINT)
@@ -344,6 +363,7 @@ def test_the_doctor_says_what_the_machine_has(monkeypatch: pytest.MonkeyPatch) -
 LIGHT = """
 import json, sys
 from tuneworth.cli import main
+from tuneworth.starter import no_accelerator
 loaded = {{}}
 for arguments in {commands}:
     try:

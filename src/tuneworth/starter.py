@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import signal
 import sys
-from multiprocessing import forkserver
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.context import ForkServerContext, SpawnContext
 from pathlib import Path
 
@@ -30,6 +30,7 @@ def starter() -> ForkServerContext | SpawnContext:
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tuneworth.executors.preload"])
+    resource_tracker.ensure_running()  # it unblocks signals when it starts, so before they are blocked
     # Ctrl-C reaches every process of a terminal; this one and its children must not die of it amid an import.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
