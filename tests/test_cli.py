@@ -25,6 +25,7 @@ import tuneworth as tw
 from commands import Said, start, tuneworth
 from tuneworth.cli import app
 from tuneworth.results import KEYS
+from tuneworth.starter import no_accelerator
 
 COMMANDS = (
     "run", "stream", "compare", "status", "results", "report", "advise", "claims", "preset", "methods", "tasks", "models",
@@ -363,7 +364,6 @@ def test_the_doctor_says_what_the_machine_has(monkeypatch: pytest.MonkeyPatch) -
 LIGHT = """
 import json, sys
 from tuneworth.cli import main
-from tuneworth.starter import no_accelerator
 loaded = {{}}
 for arguments in {commands}:
     try:
