@@ -28,10 +28,10 @@ class Tally(Protocol):
 def advice(generator: np.random.Generator, worlds: int, tally: Tally) -> Iterator[None]:
     """Advice under limits drawn at random, with a set number of seeds and where seeds were added until it was decided.
 
-    Wrong: the recommended method's true mean score, over all trials, lies more than the margin below that of the best
+    Wrong: the recommended method's true mean score, of trials that train, lies more than the margin below that of the best
     method within the limits; on these test examples, or on new data, which strong evidence speaks for too. "Graded strong
     and wrong" is a share of all advice; "of strong advice, wrong" of that grade alone, where several methods were within the
-    limits. In collapsing worlds the latter has no target: no rule sees a collapse that has not happened yet.
+    limits.
     """
     for _ in range(worlds):
         gaps = generator.permutation([0.0, *(_gap(generator) for _ in NAMES[1:])])
@@ -63,7 +63,7 @@ def _judge(world: World, seeds: Mapping[str, int], limits: Limits, tally: Tally,
         if (
             found.recommendation and len(found.candidates) > 1
         ):  # one alone was chosen by the limits, and cannot be wrong
-            target = (0.0, 5.0) if found.evidence == "strong" and name == "steady" else None
+            target = (0.0, 5.0) if found.evidence == "strong" else None
             tally.add(f"of {found.evidence} advice, wrong, {place}", name, label, is_wrong, target)
     if found.recommendation:
         tally.add("advice breaks a limit", "all", "all", _breaks(found, limits), (0.0, 0.0))
@@ -72,7 +72,7 @@ def _judge(world: World, seeds: Mapping[str, int], limits: Limits, tally: Tally,
 def _wrong(world: World, found: Advice) -> dict[str, bool]:
     """Whether a method within the limits is truly better than the recommended one, by more than the margin."""
     within = [NAMES.index(one.method) for one in found.candidates]
-    truths = {"these examples": world.here, "new data": world.anywhere}
+    truths = {"these examples": world.trained_here, "new data": world.trained_anywhere}
     if found.recommendation is None:
         return dict.fromkeys(truths, False)
     chosen = NAMES.index(found.recommendation.method)
@@ -105,18 +105,12 @@ def _row(world: World, method: str, seed: int) -> Row:
     known: Row = {
         "study": "simulated", "key": f"{method}-{seed}", "model": "simulated", "method": method, "task": "simulated",
         "fraction": 1.0, "budget": "3epochs", "seed": seed, "recipe": {"learning_rate": 1e-3}, "state": "done",
-        "metric": world.metric, "score": float(world.scores[NAMES.index(method), seed]), "baseline_score": _baseline(world),
+        "metric": world.metric, "score": float(world.scores[NAMES.index(method), seed]), "baseline_score": world.baseline,
         "validation_score": 0.0, "curve": [], "train_seconds": cost["max_train_seconds"], "trainable_parameters": trained,
         "total_parameters": TRAINED["full"], "peak_memory_bytes": cost["max_memory"], "delta_bytes": cost["max_delta_size"],
         "environment": ENVIRONMENT, "steps": 1, "selected": True, "notes": [],
     }  # fmt: skip
     return {key: known.get(key) for key in KEYS}
-
-
-def _baseline(world: World) -> float:
-    """The score of answering the majority class, 1, always."""
-    share = float(world.targets.mean())
-    return 100 * share if world.metric == "accuracy" else 200 * share / (1 + share)
 
 
 def _answers(world: World, method: str, seeds: int) -> Answers:
@@ -127,7 +121,8 @@ def _until_decided(world: World) -> dict[str, int]:
     """The seeds that `tuneworth run --until-decided` gives each method; it knows of no limits."""
     have = dict.fromkeys(NAMES, 0)
     while True:
-        wanted = decide({m: world.by_seed(NAMES.index(m), n) for m, n in have.items()}, MARGIN).wanted
+        scores = {m: world.by_seed(NAMES.index(m), n) for m, n in have.items()}
+        wanted = decide(scores, MARGIN, baseline=world.baseline).wanted
         if not wanted:
             return have
         have |= wanted

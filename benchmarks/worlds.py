@@ -29,8 +29,9 @@ WEIGHTS = WEIGHTS / WEIGHTS.sum()
 
 @dataclass(frozen=True, eq=False)
 class World:
-    """`scores`, `collapsed`: (methods, seeds); `predictions`: (methods, seeds, examples). The truth, per method in points:
-    the expected score `here`, on these test examples, and `anywhere`, on new ones; and both of trials that do not collapse.
+    """`scores`, `collapsed`: (methods, seeds); `predictions`: (methods, seeds, examples); `baseline`: the score of always
+    answering the majority class. The truth, per method in points: the expected score `here`, on these test examples, and
+    `anywhere`, on new ones; and both of trials that do not collapse.
     """
 
     metric: str
@@ -39,15 +40,14 @@ class World:
     scores: Array
     collapsed: NDArray[np.bool_]
     collapse: Array
+    baseline: float
     here: Array
     anywhere: Array
     trained_here: Array
     trained_anywhere: Array
 
-    def by_seed(self, method: int, seeds: int = SEEDS, trained: bool = False) -> dict[int, float]:
-        """With `trained`, a collapsed trial is NaN."""
-        scores = np.where(self.collapsed[method] & trained, np.nan, self.scores[method])
-        return {seed: float(scores[seed]) for seed in range(seeds)}
+    def by_seed(self, method: int, seeds: int = SEEDS) -> dict[int, float]:
+        return dict(enumerate(self.scores[method, :seeds].tolist()))
 
     def answers(self, method: int, seeds: int = SEEDS) -> Answers:
         return Answers(self.metric, self.targets, {seed: self.predictions[method, seed] for seed in range(seeds)})
@@ -98,6 +98,7 @@ def draw(
     trained = expected @ WEIGHTS
     return World(
         metric, targets, np.where(correct, targets, 1 - targets), _score(metric, *rates), collapsed, collapse,
+        float(majority[0]),
         (1 - collapse) * trained + collapse * majority, (1 - collapse) * anywhere + collapse * floor, trained, anywhere,
     )  # fmt: skip
 

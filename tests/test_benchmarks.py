@@ -30,7 +30,7 @@ def test_in_worlds_whose_truth_is_known_the_answers_are_right(
     evidence: ModuleType, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rows = evidence.main(["--quick"])
-    missed = [row for row in rows if row.met is False and row.world != "collapsing, all trials"]  # see docs/evidence.md
+    missed = [row for row in rows if row.met is False]
     assert not missed, missed
     assert {row.question for row in rows if row.target} >= {
         "95% interval, these examples", "95% interval, new data", "wrong 'better', these examples",
@@ -62,8 +62,7 @@ def test_the_drawn_world_s_truth_is_what_many_trials_average(evidence: ModuleTyp
         here.append(world.scores.mean(1) - world.here)
         anywhere.append(world.here - world.anywhere)
         assert world.anywhere[0] - world.anywhere[1] == pytest.approx(2.0, abs=1e-6)
-        scores = world.by_seed(1, trained=True)
-        assert [seed for seed in scores if np.isnan(scores[seed])] == np.flatnonzero(world.collapsed[1]).tolist()
+        assert world.scores[1, world.collapsed[1]] == pytest.approx(world.baseline)
     for errors in (here, anywhere):
         error = np.std(errors, axis=0, ddof=1) / np.sqrt(len(errors))
         assert (np.abs(np.mean(errors, axis=0)) < 3 * error).all()

@@ -210,7 +210,10 @@ def test_a_report_counts_the_seeds_of_each_method_and_compares_over_those_they_s
     [group] = report.groups
     assert {cell.method: len(cell.scores) for cell in group.cells} == {"full": 20, "bitfit": 20, "head": 3}
     assert [cell.planned for cell in group.cells] == [20, 20, 3]
-    assert {cell.method: cell.against_full.n for cell in group.cells if cell.against_full} == {"bitfit": 20, "head": 3}
+    assert {cell.method: cell.against_full.seeds for cell in group.cells if cell.against_full} == {
+        "bitfit": 20,
+        "head": 3,
+    }
     assert dict(report.asked)["Seeds"] == "0, 1 and 2, and up to 17 more where the question was open"
     assert report.progress.missing == 0
 

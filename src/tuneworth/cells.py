@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import isnan
 from statistics import fmean
 from typing import Any
 
 from tuneworth.results import Row, cell_of, tuning_seconds
-from tuneworth.stats import PairedDifference, mean, paired_difference, standard_deviation, still_rising
+from tuneworth.stats import Comparison, compare, mean, standard_deviation, still_rising, trained_ones
 
-__all__ = ["Cell", "Group", "finished", "group_trials", "mixed"]
+__all__ = ["Cell", "Group", "finished", "group_trials", "judged", "mixed", "trained_mean", "with_failures"]
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,9 @@ class Cell:
     deviation: float | None
     planned: int
     failed_seeds: tuple[int, ...]
-    against_full: PairedDifference | None
-    """This method minus full, paired by seed; None for full itself, or where no seed is shared."""
+    against_full: Comparison | None
+    """This method minus full, paired by seed, as advice compares them (`judged`); None for full itself, or where no seed
+    is shared."""
     mixed: bool
     """The paired trials ran on unlike hardware or library versions."""
     trainable_parameters: float | None
@@ -82,8 +84,9 @@ def finished(row: Row) -> bool:
     return row["state"] == "done" and row["score"] is not None
 
 
-def group_trials(table: Sequence[Row], reference: str | None) -> tuple[Group, ...]:
-    """Every group of the plan, in plan order of model and task, then by fraction and budget; methods in plan order."""
+def group_trials(table: Sequence[Row], reference: str | None, confidence: float = 0.95) -> tuple[Group, ...]:
+    """Every group of the plan, in plan order of model and task, then by fraction and budget; methods in plan order.
+    `reference`: the method that each cell is compared with, at `confidence`."""
     spent = tuning_seconds(table)
     places: dict[tuple[str, str, float, str], dict[str, list[Row]]] = {}
     for row in table:
@@ -93,13 +96,11 @@ def group_trials(table: Sequence[Row], reference: str | None) -> tuple[Group, ..
     for (model, task, fraction, budget), methods in places.items():
         measured = {method: _cell(method, trials, spent[cell_of(trials[0])]) for method, trials in methods.items()}
         full = measured.get(reference or "")
-        cells = tuple(cell if cell is full else _against(cell, full) for cell in measured.values())
         done = [row for trials in methods.values() for row in trials if finished(row)]
         baselines = [row["baseline_score"] for row in done if row["baseline_score"] is not None]
-        groups.append(
-            Group(model, task, fraction, budget, done[0]["metric"] if done else None,
-                  fmean(baselines) if baselines else None, cells)
-        )  # fmt: skip
+        baseline = fmean(baselines) if baselines else None
+        cells = tuple(_against(cell, full, baseline, confidence) for cell in measured.values())
+        groups.append(Group(model, task, fraction, budget, done[0]["metric"] if done else None, baseline, cells))
     return _ordered(groups)
 
 
@@ -131,11 +132,27 @@ def _cell(method: str, trials: list[Row], spent: float) -> Cell:
     )  # fmt: skip
 
 
-def _against(cell: Cell, full: Cell | None) -> Cell:
-    difference = paired_difference(cell.scores, full.scores) if full else None
-    if full is None or difference is None:
+def with_failures(cell: Cell, baseline: float | None) -> Cell:
+    """The cell with its failed seeds at the baseline's score: a trial that failed is one that learnt nothing."""
+    return replace(cell, scores={**dict.fromkeys(cell.failed_seeds, baseline or 0.0), **cell.scores})
+
+
+def judged(cell: Cell, baseline: float | None) -> Cell:
+    """The cell with the scores by which it is compared: those of the trials that trained (`stats.trained_ones`)."""
+    return replace(cell, scores=trained_ones(with_failures(cell, baseline).scores, baseline))
+
+
+def trained_mean(cell: Cell, baseline: float | None) -> float | None:
+    """The mean of the scores by which the cell is compared; None where no seed finished."""
+    scores = [score for score in judged(cell, baseline).scores.values() if not isnan(score)]
+    return mean(scores) if cell.scores else None
+
+
+def _against(cell: Cell, full: Cell | None, baseline: float | None, confidence: float) -> Cell:
+    if full is None or full is cell:
         return cell
-    return replace(cell, against_full=difference, mixed=mixed(cell, full))
+    found = compare(judged(cell, baseline).scores, judged(full, baseline).scores, 0.0, confidence)
+    return replace(cell, against_full=found, mixed=found is not None and mixed(cell, full))
 
 
 def mixed(first: Cell, second: Cell) -> bool:

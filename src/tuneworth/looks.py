@@ -54,9 +54,9 @@ def possible_seeds(seeds: Sequence[int]) -> tuple[int, ...]:
 def decisions(table: Iterable[Row], question: Question) -> dict[Place, Decision]:
     """What is decided in each group so far (`stats.decide`), from `results.rows`; in the table's order.
 
-    A failed or diverged trial counts with the score of the baseline (one answer for all): a method that fails pays for
-    it as one that has learnt nothing would. Of swept recipes the selected one is judged. A group of which no trial has
-    finished is left out: nothing can be said, and more seeds would hardly help.
+    Methods are compared by their trials that trained (`stats.trained_ones`); a failed or diverged trial counts with the
+    score of the baseline, one answer for all, and so as one that learnt nothing. Of swept recipes the selected one is
+    judged. A group of which no trial has finished is left out: nothing can be said, and more seeds would hardly help.
     """
     from tuneworth.stats import decide
 
@@ -70,7 +70,10 @@ def decisions(table: Iterable[Row], question: Question) -> dict[Place, Decision]
             mine = scores.setdefault(place_of(row), {}).setdefault(row["method"], {})
             if row["state"] in ("done", "failed"):
                 mine[row["seed"]] = row["score"] if row["score"] is not None else baselines.get(row["task"], math.nan)
-    return {place: decide(methods, question.margin, question.confidence) for place, methods in scores.items()}
+    return {
+        place: decide(methods, question.margin, question.confidence, baselines.get(place[1]))
+        for place, methods in scores.items()
+    }
 
 
 def grow(candidates: Sequence[TrialSpec], table: Sequence[Row], decisions: Mapping[Place, Decision]) -> list[TrialSpec]:

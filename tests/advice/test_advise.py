@@ -1,16 +1,18 @@
 import random
 import re
 from dataclasses import replace
+from statistics import fmean
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scored import answered, normal, rising, table
+from scored import BASELINE, answered, normal, rising, table
 from tuneworth.advice import Advice, Limits, advise, advise_each
 from tuneworth.advice.show import overall
 from tuneworth.errors import SpecError
+from tuneworth.report.plain import plain as in_plain_words
 from tuneworth.results import Row
 
 METHODS = {"head": 70.0, "full": 86.0, "bitfit": 85.9, "houlsby": 84.0}
@@ -65,6 +67,39 @@ def test_a_doubt_keeps_evidence_from_being_strong(doubt: str) -> None:
     assert any(said in caution for caution in advice.cautions)
     command = {"rising": 'budgets = ["6epochs"]', "failed": "--retry-failed", "mixed": "--store fresh.db"}[doubt]
     assert command in (advice.next_command or "")
+
+
+def test_a_collapse_costs_a_trial_and_not_the_comparison() -> None:
+    """bitfit is as good as full when it trains, and one run in ten does not: it is advised, and said to collapse."""
+    scores = normal(METHODS, 10)
+    scores["bitfit"][4] = BASELINE
+    advice = advise(table(scores))
+    assert advice.recommendation
+    assert advice.recommendation.method == "bitfit"
+    assert advice.evidence == "moderate"
+    bitfit = next(one for one in advice.candidates if one.method == "bitfit")
+    assert (bitfit.seeds, bitfit.collapsed) == (10, 1)
+    assert bitfit.score == pytest.approx(fmean(score for seed, score in scores["bitfit"].items() if seed != 4))
+    assert "equivalent to full" in advice.sentence
+    assert "9 paired seeds" in advice.sentence
+    assert any("Collapsed trials, no better than the baseline: bitfit 1 of 10." in text for text in advice.cautions)
+    assert "1 of its runs learnt nothing" in in_plain_words(advice).why
+
+
+def test_what_often_collapses_gives_way_to_what_does_not() -> None:
+    scores = normal(METHODS, 12)
+    scores["bitfit"] |= dict.fromkeys((0, 3, 7), BASELINE)
+    advice = advise(table(scores))
+    assert {one.method: one.status for one in advice.candidates}["bitfit"] == "inside"
+    assert advice.recommendation
+    assert advice.recommendation.method == "full"
+
+
+def test_what_hardly_ever_trains_is_judged_by_all_its_trials() -> None:
+    scores = normal(METHODS, 10)
+    scores["bitfit"] |= dict.fromkeys(range(8), BASELINE)
+    advice = advise(table(scores))
+    assert {one.method: one.status for one in advice.candidates}["bitfit"] == "outside"
 
 
 def test_two_seeds_carry_nothing() -> None:

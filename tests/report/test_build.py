@@ -89,7 +89,7 @@ def test_only_seeds_that_both_finished_are_paired() -> None:
     assert set(bitfit.scores) == {0, 1, 2}
     assert bitfit.failed == 1
     assert bitfit.against_full is not None
-    assert bitfit.against_full.n == 2
+    assert bitfit.against_full.seeds == 2
 
 
 def test_mixed_environments_are_said_out_loud_and_marked() -> None:

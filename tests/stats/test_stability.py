@@ -1,3 +1,4 @@
+import math
 from itertools import combinations
 
 import numpy as np
@@ -13,6 +14,7 @@ from tuneworth.stats import (
     pitman_morgan,
     spread_interval,
     spread_ratio,
+    trained_ones,
     wilson,
     worst_of,
 )
@@ -98,6 +100,23 @@ def test_a_collapse_is_a_trial_no_better_than_one_answer_for_all() -> None:
     rate, interval = collapse_rate([81.2, 81.2 + 1e-13, 79.0, 86.0, 87.0], baseline=81.2)
     assert rate == 0.6
     assert interval == wilson(3, 5)
+
+
+def test_methods_are_judged_by_the_trials_that_trained() -> None:
+    found = trained_ones({0: 81.2, 1: 86.0, 2: 87.0, 3: 80.0, 4: math.nan, 5: 81.2 + 1e-13}, baseline=81.2)
+    assert {seed for seed, score in found.items() if math.isnan(score)} == {0, 4, 5}
+    assert (found[1], found[2], found[3]) == (86.0, 87.0, 80.0)
+    assert trained_ones({0: 81.2}, baseline=None) == {0: 81.2}
+
+
+@given(st.dictionaries(st.integers(0, 19), st.sampled_from([0.0, 40.0, 50.0, 60.0]), max_size=20), st.just(50.0))
+def test_only_what_seldom_trains_counts_with_its_collapses(scores: dict[int, float], baseline: float) -> None:
+    found = trained_ones(scores, baseline)
+    assert found.keys() == scores.keys()
+    lost = [seed for seed in scores if scores[seed] == baseline]
+    kept = len(lost) >= 0.75 * len(scores)
+    assert [seed for seed in found if math.isnan(found[seed])] == ([] if kept else lost)
+    assert all(found[seed] == scores[seed] for seed in scores if kept or seed not in lost)
 
 
 @given(scores, st.data())

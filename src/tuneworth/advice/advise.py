@@ -11,7 +11,7 @@ from tuneworth.advice.limits import NO_LIMITS, Limits
 from tuneworth.advice.next_step import cautions, next_command
 from tuneworth.advice.sentence import sentence
 from tuneworth.advice.value import Advice, Candidate, Excluded, Recommendation
-from tuneworth.cells import Cell, Group, group_trials
+from tuneworth.cells import Cell, Group, group_trials, trained_mean
 from tuneworth.errors import SpecError, did_you_mean
 from tuneworth.looks import Question
 from tuneworth.results import Cell as CellKey
@@ -112,7 +112,7 @@ def _advise(
         margin=margin, confidence=confidence,
         recommendation=_recommendation(chosen, group) if chosen else None,
         undecided=case.undecided, evidence=evidence.grade if evidence else "none", sentence=sentence(case),
-        comparisons=case.pairs, excluded=excluded, candidates=_candidates(within, evidence),
+        comparisons=case.pairs, excluded=excluded, candidates=_candidates(within, evidence, group.baseline),
         cautions=cautions(case), next_command=next_command(case),
     )  # fmt: skip
 
@@ -132,14 +132,15 @@ def _recommendation(cell: Cell, group: Group) -> Recommendation:
     return Recommendation(model=group.model, method=cell.method, recipe=cell.recipe, delta_path=cell.delta_path)
 
 
-def _candidates(within: Sequence[Cell], evidence: Evidence | None) -> tuple[Candidate, ...]:
+def _candidates(within: Sequence[Cell], evidence: Evidence | None, baseline: float | None) -> tuple[Candidate, ...]:
     candidates = []
     for cell in within:
         regret = evidence.behind[cell.method] if evidence else None
         high = regret.high if regret and isfinite(regret.high) else None
         candidates.append(Candidate(
-            method=cell.method, score=cell.mean or 0.0, behind=(regret.low if regret else 0.0, high),
+            method=cell.method, score=trained_mean(cell, baseline) or 0.0, behind=(regret.low if regret else 0.0, high),
             status=evidence.status[cell.method] if evidence else "open", seeds=len(cell.scores),
+            collapsed=evidence.collapsed.get(cell.method, 0) if evidence else 0,
             trainable_share=cell.trainable_share, train_seconds=cell.train_seconds,
             peak_memory_bytes=cell.peak_memory_bytes, delta_bytes=cell.delta_bytes,
         ))  # fmt: skip

@@ -7,10 +7,10 @@ from functools import cached_property
 from itertools import combinations
 
 from tuneworth import words
-from tuneworth.advice.evidence import FEW, Evidence, with_failures
+from tuneworth.advice.evidence import FEW, Evidence
 from tuneworth.advice.limits import Limits
 from tuneworth.advice.value import Excluded, Pair
-from tuneworth.cells import Cell, Group
+from tuneworth.cells import Cell, Group, judged, trained_mean
 from tuneworth.stats import compare
 
 __all__ = ["Case"]
@@ -46,12 +46,16 @@ class Case:
     @cached_property
     def pairs(self) -> tuple[Pair, ...]:
         """The chosen method against every other, those beyond the limits included; else the undecided ones pairwise."""
-        measured = [with_failures(cell, self.group.baseline) for cell in self.group.cells if cell.scores]
+        measured = [judged(cell, self.group.baseline) for cell in self.group.cells if cell.scores]
         if self.chosen:
             asked = [(self.chosen, cell) for cell in measured if cell.method != self.chosen.method]
         else:
             asked = list(combinations([cell for cell in measured if cell.method in self.undecided], 2))
         return tuple(pair for a, b in asked if (pair := _compared(a, b, self.margin, self.confidence)) is not None)
+
+    def score(self, cell: Cell) -> float:
+        """The mean over its trials that trained."""
+        return trained_mean(cell, self.group.baseline) or 0.0
 
     @property
     def where(self) -> str:

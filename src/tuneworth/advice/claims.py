@@ -16,8 +16,9 @@ correction (the intersection-union test, Berger, Technometrics 24, 1982). It is 
 cell, after Holm's correction over the claim's cells, since one false alarm of many would do. Else it is *undecided*, as is a
 cell with fewer than 3 paired seeds, or where nothing was learnt that could be compared: no method above the baseline, or for
 spreads not both. An inconsistent gain is supported where, so corrected, a gain is shown in one cell and its absence in
-another, and contradicted where either is shown in every cell. Differences are in points, spreads are standard deviations
-over seeds, in which a failed trial counts with the baseline's score; margins default to 1 point unless the table says otherwise.
+another, and contradicted where either is shown in every cell. Differences are in points, between the trials that trained
+(stats.trained_ones); spreads are standard deviations over all seeds, collapses included, in which a failed trial counts with
+the baseline's score. Margins default to 1 point unless the table says otherwise.
 """
 
 from __future__ import annotations
@@ -27,12 +28,12 @@ from collections.abc import Sequence
 from typing import Literal
 
 from tuneworth import words
-from tuneworth.advice.evidence import FEW, has_learnt, with_failures
-from tuneworth.cells import Group, group_trials
+from tuneworth.advice.evidence import FEW, has_learnt
+from tuneworth.cells import Group, group_trials, judged, with_failures
 from tuneworth.looks import Question
 from tuneworth.results import Row
 from tuneworth.spec import Claim, Frozen, StudySpec
-from tuneworth.stats import holm, over_seeds, pitman_morgan, spread_ratio, standard_deviation
+from tuneworth.stats import holm, over_seeds, pitman_morgan, shared_seeds, spread_ratio, standard_deviation
 
 __all__ = ["Judged", "JudgedCell", "judge_claims"]
 
@@ -135,21 +136,22 @@ def _inconsistent(cells: Sequence[JudgedCell], level: float) -> Ruling:
 
 
 def _cell(claim: Claim, group: Group, method: str, level: float) -> JudgedCell:
-    by_method = {cell.method: with_failures(cell, group.baseline) for cell in group.cells if cell.scores}
-    first, second = by_method.get(method), by_method.get(claim.against)
-    shared = sorted(first.scores.keys() & second.scores.keys()) if first and second else []
-    judged = JudgedCell(model=group.model, task=group.task, fraction=group.fraction, budget=group.budget, method=method,
-                        seeds=len(shared))  # fmt: skip
-    if first is None or second is None or len(shared) < FEW:
-        return judged.model_copy(update={"note": f"{words.several(len(shared), 'paired seed')} say nothing"})
-    a, b = [first.scores[seed] for seed in shared], [second.scores[seed] for seed in shared]
     spread = claim.test.startswith("spread")
+    all_trials = {cell.method: with_failures(cell, group.baseline) for cell in group.cells if cell.scores}
+    compared = {name: cell if spread else judged(cell, group.baseline) for name, cell in all_trials.items()}
+    first, second = compared.get(method), compared.get(claim.against)
+    shared = shared_seeds(first.scores, second.scores) if first and second else []
+    one = JudgedCell(model=group.model, task=group.task, fraction=group.fraction, budget=group.budget, method=method,
+                     seeds=len(shared))  # fmt: skip
+    if first is None or second is None or len(shared) < FEW:
+        return one.model_copy(update={"note": f"{words.several(len(shared), 'paired seed')} say nothing"})
+    a, b = [first.scores[seed] for seed in shared], [second.scores[seed] for seed in shared]
     measured = _spread(claim, a, b, level) if spread else _difference(claim, a, b, level)
-    above = [has_learnt(cell, group.baseline, 1 - level) for cell in (first, second)]
+    above = [has_learnt(all_trials[name], group.baseline, 1 - level) for name in (method, claim.against)]
     if not (all(above) if spread else any(above)):
         note = "not both above the baseline" if spread else "neither is above the baseline"
         measured |= {"p_holds": None, "p_fails": None, "note": note}
-    return judged.model_copy(update=measured)
+    return one.model_copy(update=measured)
 
 
 def _difference(claim: Claim, a: Sequence[float], b: Sequence[float], level: float) -> dict[str, object]:

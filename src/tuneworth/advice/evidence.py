@@ -2,9 +2,11 @@
 
 Of the methods that are compared (within the limits, with results), one is *inside* where its expected score is shown to be
 at most the margin below the best one's, whichever that is (stats.best), or *outside* where it is shown to be further below.
-Of the methods that are inside and have learnt, the one with the fewest trained parameters is recommended (a tie goes to the
-faster). Learnt: its scores lie above the baseline's, which gives one answer for all. A failed trial
-counts with the baseline's score, as for `--until-decided`. The grade of the evidence:
+Methods are compared by their trials that trained, as for `--until-decided` (stats.trained_ones): a trial that collapsed to one
+answer for all, as the baseline gives, shows on the validation data and is trained again, so what it costs is time. A failed
+trial counts as a collapsed one. Of the methods that are inside and have learnt, the one with the fewest trained
+parameters is recommended (a tie goes to the faster), before all others those of which at most one trial in five collapsed.
+Learnt: the mean of all its trials lies above the baseline. The grade of the evidence:
 
 strong    inside on these test examples, at a confidence that allows for a look at every number of seeds before
           (stats.sequential: what `--until-decided` stops at); inside for new data of this kind too; at least 10 seeds
@@ -22,16 +24,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tuneworth.advice.value import Grade, Status
-from tuneworth.cells import Cell, mixed
-from tuneworth.stats import LOOKS, Answers, Regret, level, over_seeds, regrets
+from tuneworth.cells import Cell, judged, mixed, with_failures
+from tuneworth.stats import LOOKS, Answers, Regret, collapse_rate, level, over_seeds, regrets, shared_seeds
 
-__all__ = ["ENOUGH", "FEW", "LEANING", "Evidence", "has_learnt", "weigh", "with_failures"]
+__all__ = ["ENOUGH", "FEW", "LEANING", "Evidence", "has_learnt", "weigh"]
 
 FEW = 3
 """Fewer paired seeds than this carry no recommendation."""
 ENOUGH = 10
-"""Paired seeds that strong evidence needs: with 5, where methods collapse now and then, an eighth of strong advice was wrong
-since no collapse had shown yet (docs/evidence.md)."""
+"""Paired seeds that strong evidence needs: with fewer, a method may collapse often and not have shown it."""
+TOLERATED = 0.2
+"""The share of collapsed trials up to which a method is as good a choice as one that never collapsed: one more trial in four
+makes up for it."""
 ROUNDING = 1e-9
 """Points: what all seeds scoring exactly the baseline may be above it, by the mean's rounding."""
 LEANING = 0.8
@@ -56,7 +60,8 @@ class Evidence:
     rising: tuple[str, ...]
     mixed: tuple[str, ...]
     failed: tuple[str, ...]
-    collapsed: tuple[str, ...]
+    collapsed: Mapping[str, int]
+    """The number of collapsed trials (failed ones are such), of the methods that have any."""
     lasting: bool = False
     """The chosen method is inside also at the confidence that allows for looks before: `--until-decided` would stop."""
 
@@ -79,25 +84,27 @@ def weigh(
     answers: Mapping[str, Answers] | None,
 ) -> Evidence:  # fmt: skip
     """Choose among `cells`, each with results, and grade the choice. `answers` by method; None where any is missing."""
-    cells = [with_failures(cell, baseline) for cell in cells]
+    learnt = [cell.method for cell in cells if has_learnt(with_failures(cell, baseline), baseline, confidence)]
+    collapsed = {cell.method: _collapsed(cell, baseline) for cell in cells}
+    cells = [judged(cell, baseline) for cell in cells]
     running = [cell for cell in cells if _bounds(cells, confidence)[cell.method].status(margin) != "outside"]
     behind = _bounds(cells, confidence) | _bounds(running, confidence, len(cells))
     wide = _bounds(running, confidence, len(cells), answers) if answers else None
     status = {cell.method: behind[cell.method].status(margin) for cell in cells}
-    learnt = [cell for cell in cells if has_learnt(cell, baseline, confidence)]
-    seeds = min(len(one.scores.keys() & other.scores.keys()) for one in running for other in running)
+    seeds = min(len(shared_seeds(one.scores, other.scores)) for one in running for other in running)
     found = Evidence(
-        None, "none", behind, wide, status, tuple(cell.method for cell in learnt), seeds,
+        None, "none", behind, wide, status, tuple(learnt), seeds,
         rising=tuple(cell.method for cell in cells if cell.rising),
         mixed=tuple(cell.method for cell in cells if any(mixed(cell, other) for other in cells)),
         failed=tuple(cell.method for cell in cells if cell.failed),
-        collapsed=tuple(cell.method for cell in cells if _collapsed(cell, baseline)),
+        collapsed={method: number for method, number in collapsed.items() if number},
     )  # fmt: skip
     if seeds < FEW:
         return found
-    chosen = _cheapest(learnt, behind, margin)
+    candidates = [cell for cell in running if cell.method in learnt]
+    chosen = _cheapest(candidates, behind, margin, collapsed)
     if chosen is None and "inside" not in status.values():
-        chosen = _cheapest([cell for cell in learnt if cell in running], _bounds(running, LEANING, len(cells)), margin)
+        chosen = _cheapest(candidates, _bounds(running, LEANING, len(cells)), margin, collapsed)
         return replace(found, chosen=chosen, grade="weak" if chosen else "none")
     if chosen is None:
         return found
@@ -117,13 +124,9 @@ def _bounds(
     return regrets({cell.method: cell.scores for cell in cells}, confidence, answers, family)
 
 
-def with_failures(cell: Cell, baseline: float | None) -> Cell:
-    """The cell with its failed seeds at the baseline's score: a method that fails pays as one that learnt nothing."""
-    return replace(cell, scores={**dict.fromkeys(cell.failed_seeds, baseline or 0.0), **cell.scores})
-
-
-def _collapsed(cell: Cell, baseline: float | None) -> bool:
-    return baseline is not None and min(cell.scores.values()) <= baseline + ROUNDING
+def _collapsed(cell: Cell, baseline: float | None) -> int:
+    scores = list(with_failures(cell, baseline).scores.values())
+    return 0 if baseline is None else round(collapse_rate(scores, baseline)[0] * len(scores))
 
 
 def has_learnt(cell: Cell, baseline: float | None, confidence: float) -> bool:
@@ -132,7 +135,11 @@ def has_learnt(cell: Cell, baseline: float | None, confidence: float) -> bool:
     return estimate is not None and estimate.p_above((baseline or 0.0) + ROUNDING) <= 1 - confidence
 
 
-def _cheapest(cells: Sequence[Cell], behind: Mapping[str, Regret], margin: float) -> Cell | None:
-    """Of the methods that are inside, the one with the fewest trained parameters, then the fastest."""
+def _cheapest(
+    cells: Sequence[Cell], behind: Mapping[str, Regret], margin: float, collapsed: Mapping[str, int]
+) -> Cell | None:
+    """Of the methods that are inside, one that seldom collapsed; then the fewest trained parameters, then the fastest."""
     inside = [cell for cell in cells if behind[cell.method].status(margin) == "inside"]
-    return min(inside, key=lambda c: (c.trainable_parameters or 0.0, c.train_seconds or 0.0, c.method), default=None)
+    return min(inside, default=None, key=lambda c: (
+        collapsed[c.method] > TOLERATED * len(c.scores), c.trainable_parameters or 0.0, c.train_seconds or 0.0, c.method
+    ))  # fmt: skip

@@ -33,13 +33,13 @@ def cautions(case: Case) -> tuple[str, ...]:
         found.append(f"Still learning when the budget ended: {words.listed(list(evidence.rising))}. "
                      f"With a longer budget than {case.group.budget} the order may change.")  # fmt: skip
     if evidence.failed:
-        found.append(
-            f"Trials failed: {words.listed(list(evidence.failed))}. Each counts with the score of the baseline."
-        )
-    collapsed = [method for method in evidence.collapsed if method in evidence.learnt and method not in evidence.failed]
+        found.append(f"Trials failed: {words.listed(list(evidence.failed))}. Each counts as one that learnt nothing.")
+    ended = {cell.method: len(cell.scores) + cell.failed for cell in case.within}
+    collapsed = [f"{method} {number} of {ended[method]}" for method, number in evidence.collapsed.items()
+                 if method in evidence.learnt]  # fmt: skip
     if collapsed:
-        found.append(f"Some trials ended no better than the baseline: {words.listed(collapsed)}. Such collapses weigh on the "
-                     "mean, and few seeds show how often they come.")  # fmt: skip
+        found.append(f"Collapsed trials, no better than the baseline: {words.listed(collapsed)}. Methods are compared by the "
+                     "others; where the score on validation shows a collapse, train once more.")  # fmt: skip
     if evidence.mixed:
         found.append(f"Compared across unlike hardware or versions: {words.listed(list(evidence.mixed))}.")
     flat = [cell.method for cell in case.within if cell.method not in evidence.learnt]
@@ -99,7 +99,7 @@ def next_command(case: Case) -> str | None:
         return f"{run} --retry-failed"
     if evidence.in_doubt(evidence.mixed) or evidence.wide is None:
         return f"{run} --store fresh.db"
-    if look and (evidence.seeds < ENOUGH or evidence.in_doubt(evidence.collapsed)):
+    if look and (evidence.seeds < ENOUGH or evidence.in_doubt(list(evidence.collapsed))):
         return f"{edit}  # with seeds = {look}"
     return f"{edit}  # with more test examples"
 

@@ -76,13 +76,13 @@ def _standing(case: Case) -> str:
     assert case.chosen is not None
     others = [cell for cell in case.within if cell.method != case.chosen.method]
     if not others:
-        return f"the only method that keeps your limits, {words.points(case.chosen.mean)} {case.group.metric}"
+        return f"the only method that keeps your limits, {words.points(case.score(case.chosen))} {case.group.metric}"
     largest = max(others, key=lambda cell: cell.trainable_parameters or 0.0)
-    best = max(others, key=lambda cell: cell.mean or 0.0)
+    best = max(others, key=case.score)
     rival = best if (largest.trainable_parameters or 0.0) < (case.chosen.trainable_parameters or 0.0) else largest
     text = _compared(case, case.evidence, rival)
     behind = case.evidence.behind[case.chosen.method].high
-    if best is not rival and (best.mean or 0.0) > (case.chosen.mean or 0.0) and isfinite(behind):
+    if best is not rival and case.score(best) > case.score(case.chosen) and isfinite(behind):
         text += f"; the best, {best.method}, is at most {words.points(behind)} points ahead"
     return text
 

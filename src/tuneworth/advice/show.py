@@ -54,7 +54,7 @@ def _table(advice: Advice) -> object:
     table.add_column(f"within {advice.margin:g}?")
     for one in advice.candidates:
         table.add_row(
-            one.method, words.points(one.score), _behind(one), str(one.seeds), words.share(one.trainable_share),
+            one.method, words.points(one.score), _behind(one), _seeds(one), words.share(one.trainable_share),
             words.size(one.delta_bytes), words.seconds(one.train_seconds), words.size(one.peak_memory_bytes),
             _STATUS[one.status],
         )  # fmt: skip
@@ -64,6 +64,10 @@ def _table(advice: Advice) -> object:
 def _behind(one: Candidate) -> str:
     low, high = one.behind
     return "not known" if high is None else f"{words.points(low)} to {words.points(high)}"
+
+
+def _seeds(one: Candidate) -> str:
+    return f"{one.seeds}, {one.collapsed} collapsed" if one.collapsed else str(one.seeds)
 
 
 def _line(console: Console, text: str) -> None:

@@ -45,7 +45,8 @@ class Excluded(Frozen):
 
 
 class Candidate(Frozen):
-    """A method within the limits. `behind`: bounds on how many points its expected score lies below that of the best such
+    """A method within the limits. `score`: the mean over its trials that trained; `collapsed`: how many did not, those that
+    failed included. `behind`: bounds on how many points its expected score lies below that of the best such
     method; None: no upper bound is known. `status` compares them with the margin: see stats.best."""
 
     method: str
@@ -53,6 +54,7 @@ class Candidate(Frozen):
     behind: tuple[float, float | None]
     status: Status
     seeds: int
+    collapsed: int
     trainable_share: float | None
     train_seconds: float | None
     peak_memory_bytes: float | None

@@ -30,7 +30,7 @@ def build(
     margin and confidence of advice, claims and comparisons. No input is changed."""
     question = question or Question()
     reference = _reference(spec)
-    groups = group_trials(table, reference)
+    groups = group_trials(table, reference, question.confidence)
     advice = (
         advise_each(table, margin=question.margin, confidence=question.confidence, answers=answers) if table else ()
     )

@@ -47,7 +47,11 @@ def _recommended(advice: Advice) -> tuple[str, str]:
     lean = "Lean towards" if advice.evidence == "weak" else "Use"
     chosen = next(one for one in advice.candidates if one.method == method)
     rate = advice.recommendation.recipe["learning_rate"]
-    return f"{lean} {method}.", f"{_scores(advice, chosen)} {_costs(advice, chosen)} Learning rate: {rate:g}."
+    said = [_scores(advice, chosen), _costs(advice, chosen), f"Learning rate: {rate:g}."]
+    if chosen.collapsed:
+        runs = words.several(chosen.collapsed, "of its runs", "of its runs")
+        said.append(f"{runs} learnt nothing: where the score on validation stays at the baseline, train again.")
+    return f"{lean} {method}.", " ".join(said)
 
 
 def _scores(advice: Advice, chosen: Candidate) -> str:

@@ -14,7 +14,7 @@ from tuneworth.stats.curves import (
     score_at,
     time_to,
 )
-from tuneworth.stats.estimate import Estimate, over_seeds
+from tuneworth.stats.estimate import Estimate, over_seeds, shared_seeds
 from tuneworth.stats.examples import Answers, over_seeds_and_examples, score_on_new_data
 from tuneworth.stats.location import (
     Interval,
@@ -26,7 +26,6 @@ from tuneworth.stats.location import (
     median_interval,
     standard_deviation,
 )
-from tuneworth.stats.paired import PairedDifference, paired_difference
 from tuneworth.stats.pareto import front, front_probability
 from tuneworth.stats.power import seeds_needed
 from tuneworth.stats.sequential import LOOKS, Decision, decide, level, next_look
@@ -37,6 +36,7 @@ from tuneworth.stats.stability import (
     pitman_morgan,
     spread_interval,
     spread_ratio,
+    trained_ones,
     wilson,
     worst_of,
 )
@@ -51,7 +51,6 @@ __all__ = [
     "Decision",
     "Estimate",
     "Interval",
-    "PairedDifference",
     "Regret",
     "ScoreCurve",
     "Verdict",
@@ -78,7 +77,6 @@ __all__ = [
     "normalised",
     "over_seeds",
     "over_seeds_and_examples",
-    "paired_difference",
     "performance_profile",
     "pitman_morgan",
     "reaches",
@@ -86,12 +84,14 @@ __all__ = [
     "score_at",
     "score_on_new_data",
     "seeds_needed",
+    "shared_seeds",
     "spread_interval",
     "spread_ratio",
     "standard_deviation",
     "still_rising",
     "stratified_interval",
     "time_to",
+    "trained_ones",
     "wilson",
     "worst_of",
 ]

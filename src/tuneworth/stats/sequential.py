@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tuneworth.stats.best import Regret, regrets
+from tuneworth.stats.stability import trained_ones
 
 __all__ = ["LOOKS", "Decision", "decide", "level", "next_look"]
 
@@ -46,13 +47,16 @@ def level(seeds: int, confidence: float) -> float:
     return 1 - (1 - confidence) * (math.sqrt(seeds / LOOKS[-1]) - math.sqrt(before / LOOKS[-1]))
 
 
-def decide(scores: Mapping[str, Mapping[int, float]], margin: float, confidence: float = 0.95) -> Decision:
+def decide(
+    scores: Mapping[str, Mapping[int, float]], margin: float, confidence: float = 0.95, baseline: float | None = None
+) -> Decision:
     """Go through the looks that `scores` (method -> seed -> points) allow, and say what they decide.
 
     A pure replay: the look at n uses the n lowest seeds alone, so it does not matter when and how often one asks. A trial
     that is NaN counts as run and has no score. At each look the methods not yet outside are compared, at
     `level`; bounds of several looks hold together, so the tightest count, and a status once given is kept. The group of
-    k methods stays a family of k when some have left, since which ones leave depends on the data.
+    k methods stays a family of k when some have left, since which ones leave depends on the data. With a `baseline`,
+    methods are compared by the trials that trained (`stats.trained_ones`, of the seeds of that look).
     """
     if not margin >= 0:
         raise ValueError(f"margin {margin} is negative")
@@ -65,7 +69,8 @@ def decide(scores: Mapping[str, Mapping[int, float]], margin: float, confidence:
             break
         if len(seeds) < look or any(not scores[method].keys() >= set(seeds[:look]) for method in running):
             return _decision(status, dict.fromkeys(running, look))
-        given = {method: {seed: scores[method][seed] for seed in seeds[:look]} for method in running}
+        so_far = {method: {seed: scores[method][seed] for seed in seeds[:look]} for method in running}
+        given = {method: trained_ones(mine, baseline) for method, mine in so_far.items()}
         for method, regret in regrets(given, level(look, confidence), family=len(scores)).items():
             old = bounds[method]
             bounds[method] = Regret(max(old.low, regret.low), min(old.high, regret.high))

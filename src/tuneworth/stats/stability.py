@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from math import isnan, nan
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -15,9 +18,13 @@ __all__ = [
     "pitman_morgan",
     "spread_interval",
     "spread_ratio",
+    "trained_ones",
     "wilson",
     "worst_of",
 ]
+
+ROUNDING = 1e-9
+"""Points between the score of one answer for all and the baseline's, which it equals."""
 
 
 def spread_interval(values: ArrayLike, confidence: float = 0.95) -> Interval | None:
@@ -98,10 +105,25 @@ def wilson(count: int, of: int, confidence: float = 0.95) -> Interval:
 def collapse_rate(scores: ArrayLike, baseline: float, confidence: float = 0.95) -> tuple[float, Interval]:
     """The share of trials that end no better than the baseline (one answer for all), and its Wilson interval."""
     array = checked(scores)
-    count = int(
-        (array <= baseline + 1e-9).sum()
-    )  # a constant prediction scores what the baseline scores, but for rounding
+    count = int((array <= baseline + ROUNDING).sum())
     return count / len(array), wilson(count, len(array), confidence)
+
+
+def trained_ones(scores: Mapping[int, float], baseline: float | None) -> dict[int, float]:
+    """The scores by which a method is compared: NaN for a trial that scores what the baseline does, one answer for all.
+
+    How good a method is when it trains, and how often it does, are two questions. A mean over all trials mixes them, and no
+    rule can see a collapse that has not come yet: in simulation its 95% intervals hold 85% of the time at 5 seeds, those of
+    the trained ones 95% (docs/evidence.md). Two kinds of method keep all their scores: what scores below the baseline has
+    learnt something, if the wrong thing, and would else be judged by its luck; and where three quarters of the trials
+    collapsed, to learn nothing is what the method does.
+    """
+    if baseline is None:
+        return dict(scores)
+    lost = {seed for seed, score in scores.items() if abs(score - baseline) <= ROUNDING}
+    if 4 * len(lost) >= 3 * sum(not isnan(score) for score in scores.values()):
+        return dict(scores)
+    return {seed: nan if seed in lost else score for seed, score in scores.items()}
 
 
 def expected_best_of(scores: ArrayLike, k: int) -> float:

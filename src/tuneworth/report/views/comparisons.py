@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tuneworth.advice import Advice
-from tuneworth.advice.evidence import with_failures
-from tuneworth.cells import Cell, Group, mixed
+from tuneworth.cells import Cell, Group, judged, mixed
 from tuneworth.report.value import Report, key_of
 from tuneworth.results import Cell as CellKey
 from tuneworth.stats import Answers, Comparison, Interval, compare, holm, over_seeds_and_examples
@@ -37,7 +36,7 @@ class Family:
 
 
 def family(report: Report) -> Family:
-    """Every pair of `Advice.comparisons`, compared as advice does: a failed trial counts with the baseline's score.
+    """Every pair of `Advice.comparisons`, compared as advice does (`cells.judged`).
 
     Each pair is asked two questions (do they differ? are they equal within the margin?), so Holm's correction is over
     twice as many p-values as there are pairs.
@@ -75,7 +74,7 @@ def on_new_data(report: Report) -> dict[CellKey, Interval]:
 
 def _pair(report: Report, advice: Advice, a: str, b: str) -> tuple[Cell, Cell, Comparison]:
     group = next(group for group in report.featured if (group.model, group.task) == (advice.model, advice.task))
-    by_method: Mapping[str, Cell] = {cell.method: with_failures(cell, group.baseline) for cell in group.cells}
+    by_method: Mapping[str, Cell] = {cell.method: judged(cell, group.baseline) for cell in group.cells}
     first, second = by_method[a], by_method[b]
     both = _answers(report, group, first, second)
     found = compare(first.scores, second.scores, report.question.margin, report.question.confidence, both)

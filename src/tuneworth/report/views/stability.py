@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from tuneworth.advice.evidence import FEW, with_failures
-from tuneworth.cells import Cell, Group
+from tuneworth.advice.evidence import FEW
+from tuneworth.cells import Cell, Group, with_failures
 from tuneworth.report.value import Report
 from tuneworth.stats import (
     Interval,
