@@ -38,7 +38,9 @@ LEASE_SECONDS = 600.0
 MAX_DEATHS = 3
 """A trial whose worker dies this often is recorded as failed: it would kill the next one too."""
 LAST_SECONDS = 5.0
-"""How long trials in flight may go on when the time is up, before they are given back to the store."""
+"""How long trials in flight may go on when no new one starts any more, before they are given back to the store."""
+ENDING = 3.0
+"""Seconds that a command takes beside its run: to load what it needs, to end its workers, to show what was found."""
 
 
 @dataclass
@@ -113,11 +115,12 @@ class Study:
         UserError before any training. Ctrl-C passes through once everything in flight was given back to the store.
 
         `until_decided` (a Question; True for its defaults) adds seeds, look by look, to the groups of methods that the
-        question is open in, for the methods that are not yet clearly beaten; `decisions` says what came out. After
-        `time_limit` (seconds, or text like `2h`) nothing new starts, and what does not end within LAST_SECONDS is given
-        back to the store with its checkpoint. Calling it again goes on from there.
+        question is open in, for the methods that are not yet clearly beaten; `decisions` says what came out. Shortly before
+        `time_limit` (seconds, or text like `2h`) nothing new starts any more, and what does not end within LAST_SECONDS
+        is given back to the store with its checkpoint, so that the limit holds. Calling it again goes on from there.
         """
-        deadline = time.monotonic() + (math.inf if time_limit is None else parse_seconds(time_limit))
+        limit = math.inf if time_limit is None else parse_seconds(time_limit)
+        deadline = time.monotonic() + limit - min(LAST_SECONDS + ENDING, limit / 10)
         question = Question() if until_decided is True else until_decided or None
         prepared = self.prepare(allow_pickle, question is not None)
         missing = prepared.candidates if question else prepared.missing(retry_failed)

@@ -129,6 +129,23 @@ def test_choosing_a_budget_redraws_the_charts(opened: Any) -> None:
     page.wait_for_function(f'before => document.querySelector("{place}").innerHTML !== before', arg=before)
 
 
+def test_a_choice_without_trials_says_so(opened: Any, tmp_path: Path) -> None:
+    """An unfinished study: the second task has no trial under the longer budget yet."""
+
+    def unfinished(trial: TrialSpec) -> str:
+        return "pending" if trial.task == "reviews" and str(trial.budget) == "20s" else "done"
+
+    study = make(unfinished, tasks=["glue/mrpc", "reviews"], budgets=["2epochs", "20s"], seeds=3)
+    page = opened(file=write_html(build(rows(study, "first"), study.spec), tmp_path / "unfinished.html"))
+    for budget, empty in (("2epochs", set()), ("20s", {"reviews"})):
+        page.select_option("select[name=budget]", budget)
+        page.wait_for_timeout(500)
+        for number, task in enumerate(("glue/mrpc", "reviews")):
+            place = f".chart[data-chart=data][data-panel='{number}']"
+            said = page.evaluate("place => getComputedStyle(document.querySelector(place), '::after').content", place)
+            assert ("No trial of this yet" in said) == (task in empty), (budget, task)
+
+
 def test_a_saved_chart_is_svg_on_its_own(opened: Any) -> None:
     page = opened()
     with page.expect_download() as download:

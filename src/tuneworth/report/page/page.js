@@ -6,6 +6,7 @@
   const views = new Map();
   const chosen = {};
   let drawing = 0;
+  const [ERROR, WARN] = [1, 2]; // Vega's log levels
 
   const records = ({ fields, values }, panel) =>
     values.filter((row) => row[0] === panel).map((row) => Object.fromEntries(fields.map((name, i) => [name, row[i]])));
@@ -40,9 +41,20 @@
     return spec;
   }
 
+  // An unfinished study has budgets and fractions of which one panel has trials and another none yet.
+  function markEmpty(element, spec) {
+    const asked = Object.keys(chosen).filter((name) => spec.params.some((param) => param.name === name));
+    if (!asked.length) return WARN;
+    const shown = records(page.tables.cells, Number(element.dataset.panel)).filter((cell) => cell.seeds);
+    const empty = !shown.some((cell) => asked.every((name) => cell[name] === chosen[name]));
+    element.toggleAttribute("data-empty", empty);
+    return empty ? ERROR : WARN; // Vega warns of axes without an extent
+  }
+
   async function draw(element, config) {
     const spec = specification(element);
-    const options = { actions: false, config, renderer: "svg", tooltip: { theme: dark.matches ? "dark" : "light" } };
+    const logLevel = markEmpty(element, spec);
+    const options = { actions: false, config, logLevel, renderer: "svg", tooltip: { theme: dark.matches ? "dark" : "light" } };
     views.get(element)?.finalize();
     views.set(element, await vegaEmbed(element, spec, options));
     element.dataset.drawn = dark.matches ? "dark" : "light";
@@ -79,8 +91,11 @@
     take(); // a reloaded page may remember another choice
     select.addEventListener("change", () => {
       take();
-      for (const { view } of views.values())
-        if (view.getState().signals && select.name in view.getState().signals) view.signal(select.name, chosen[select.name]).runAsync();
+      for (const [element, { view }] of views) {
+        if (!view.getState().signals || !(select.name in view.getState().signals)) continue;
+        view.logLevel(markEmpty(element, page.charts[element.dataset.chart]));
+        view.signal(select.name, chosen[select.name]).runAsync();
+      }
     });
   }
   for (const select of document.querySelectorAll(".cost select")) {
