@@ -11,11 +11,12 @@ from tuneworth.methods import all_methods, get_method, method_options
 from tuneworth.methods._tune import tune
 from tuneworth.models.load import load
 from tuneworth.models.places import layers
-from tuneworth.spec import Budget, Recipe
+from tuneworth.spec import Budget, Precision, Recipe
 from tuneworth.train import flops
 from tuneworth.train.batches import Batches, tokenize
 from tuneworth.train.checkpoint import Checkpointer, LoopState
 from tuneworth.train.clock import Clock
+from tuneworth.train.device import cast_frozen
 from tuneworth.train.fast import kernels, lay_out, speed_up
 from tuneworth.train.fast.dropout import ByteDropout, byte_dropout
 from tuneworth.train.loop import Training, train
@@ -23,7 +24,15 @@ from tuneworth.train.loop import Training, train
 TEXTS = [f"film {i} is {'good' if i % 2 else 'bad'} {'so ' * (i % 5)}" for i in range(40)]
 
 
-def training(source: Path, name: str, scratch: Path, dropout: float, fast: bool, every: float = 1e9) -> Training:
+def training(
+    source: Path,
+    name: str,
+    scratch: Path,
+    dropout: float,
+    fast: bool,
+    every: float = 1e9,
+    precision: Precision = "fp32",
+) -> Training:
     """15 steps, each on the curve."""
     loaded = load(str(source), 2, "classification", torch.Generator().manual_seed(0))
     method = get_method(name)
@@ -32,6 +41,8 @@ def training(source: Path, name: str, scratch: Path, dropout: float, fast: bool,
     for module in loaded.model.modules():
         if isinstance(module, torch.nn.Dropout):
             module.p = dropout
+    if precision == "bf16":
+        cast_frozen(loaded.model)
     if fast:
         speed_up(loaded.model)
     tokens = tokenize(loaded.tokenizer, TEXTS, None, 64)
@@ -39,7 +50,7 @@ def training(source: Path, name: str, scratch: Path, dropout: float, fast: bool,
     clock = Clock(Budget.parse("3epochs"), batches.steps_per_epoch, torch.device("cpu"))
     return Training(
         loaded.model, "classification", tokens, torch.tensor([i % 2 for i in range(40)]), np.arange(40), lambda: 50.0,
-        Recipe(learning_rate=1e-3, batch_size=8), clock, batches, cost, 15, "fp32",
+        Recipe(learning_rate=1e-3, batch_size=8), clock, batches, cost, 15, precision,
         Checkpointer(scratch / "checkpoint.safetensors", every),
     )  # fmt: skip
 
@@ -92,6 +103,15 @@ def test_both_paths_lose_alike_step_by_step(method: str, tiny_model: Path, tmp_p
               for fast in (False, True)]  # fmt: skip
     assert len(curves[0]) == 15
     assert curves[0] == pytest.approx(curves[1], abs=1e-4)
+
+
+@pytest.mark.parametrize("method", all_methods())
+def test_both_paths_lose_alike_in_bf16_too(method: str, tiny_model: Path, tmp_path: Path) -> None:
+    """As far as eight bits go, also where the products are emulated; frozen weights are kept in bf16."""
+    runs = [training(tiny_model, method, tmp_path, 0.0, fast, precision="bf16") for fast in (False, True)]
+    curves = [[point.loss for point in to_the_end(run).curve] for run in runs]
+    assert curves[0] == pytest.approx(curves[1], abs=0.02)
+    assert curves[0] != curves[1], "two orders of rounding: equal losses would mean that one path ran twice"
 
 
 def test_a_run_resumed_on_the_fast_path_ends_to_the_bit_where_the_whole_one_does(
