@@ -44,6 +44,14 @@ def test_the_pace_is_that_of_real_steps(make_study: Make) -> None:
     assert more.epoch_seconds / one.epoch_seconds == pytest.approx(10, rel=0.9), "ten times as many seeds"
 
 
+@given(st.integers(1, 512), st.floats(0.01, 1))
+def test_a_smaller_batch_keeps_about_the_number_of_steps(usual: int, share: float) -> None:
+    batch = pace.batch_size(usual, share)
+    assert min(usual, pace.SMALLEST) <= batch <= usual
+    assert batch in (usual, pace.SMALLEST) or 1 <= share * usual / batch < 2
+    assert pace.batch_size(usual, 1.0) in (usual, 2 ** (usual.bit_length() - 1), pace.SMALLEST)
+
+
 def test_lengths_are_those_of_the_model_s_tokenizer(tiny_model: Path, tmp_path: Path) -> None:
     from transformers import AutoTokenizer
 
@@ -62,13 +70,14 @@ def test_without_a_budget_the_time_limit_decides_once(tiny_model: Path, reviews:
                "head,full", "--seeds", "1", "--store", store]  # fmt: skip
     short = tuneworth(*command, "--time-limit", "1s")
     assert short.code == 0
-    assert "each gets 1epochs (--budget decides it yourself)" in short.out
+    assert "each gets 1epochs, in batches of 8, which keeps the number of steps (--budget decides" in short.out
     for limit in (["--time-limit", "10m"], []):
         again = tuneworth(*command, *limit)
         assert again.code == 0
         assert "each gets" not in again.out
     trials = [record.trial for record in open_store(str(store)).records("reviews")]
     assert {str(trial.budget) for trial in trials} == {"1epochs"}
+    assert {trial.recipe.batch_size for trial in trials} == {8}
     assert len(trials) == 2
 
 

@@ -13,7 +13,7 @@ from tuneworth.probe import TOKENS, Rate
 from tuneworth.spec import TrialSpec
 from tuneworth.tasks import Examples, TaskData
 
-__all__ = ["Pace", "measure"]
+__all__ = ["Pace", "batch_size", "measure"]
 
 FIRM = 0.85
 """Share of a time limit to plan for: steps of a second are no promise for minutes."""
@@ -21,6 +21,8 @@ START = 8.0
 """Seconds before the first step, and behind the last one."""
 VALIDATION = 0.1
 """Share of a trial's examples that are set aside (`tasks.splits.take`)."""
+SMALLEST = 8
+"""Examples in a batch, at least: fewer make gradients noisy, and slow steps down."""
 SAMPLE = 200
 """Examples whose length is taken for that of all."""
 
@@ -40,6 +42,14 @@ class Pace:
         """How many fit into `limit` seconds: tenths, from one to `most`. One epoch is the least that sees all data."""
         fit = (FIRM * limit - self.seconds(0)) / self.epoch_seconds
         return max(1.0, min(most, math.floor(10 * fit) / 10))
+
+
+def batch_size(usual: int, share: float) -> int:
+    """The batch for a `share` of the usual epochs: the power of two with which about the usual number of steps is taken,
+    from SMALLEST to the usual. Where time is short it is steps that are missing: one epoch of MRPC in 68 steps of 32 teaches
+    no method anything, in 272 of 8 most (docs/log.md)."""
+    wanted = max(1.0, usual * share)
+    return min(usual, max(SMALLEST, 1 << math.floor(math.log2(wanted))))
 
 
 def measure(prepared: Prepared, data: TaskData, workers: int | str) -> Pace:

@@ -174,16 +174,16 @@ def _with_budget(
     study: Study, question: Question | None, time_limit: str | None, workers: str, device: str, allow_pickle: bool
 ) -> tuple[Study, str, str | None]:
     """The study with the budget it was begun with, else with as many epochs as fit into the time limit, up to the
-    default; the number of workers that this supposes; and what is left of the limit."""
+    default, in batches that keep the number of steps (`pace.batch_size`); the number of workers that this supposes; and what
+    is left of the limit."""
     import time
 
     from tuneworth import machine
     from tuneworth.spec import Budget, parse_seconds
-    from tuneworth.study import Study
 
     begun = study.known_spec()
     if begun is not None:
-        return Study(study.spec.model_copy(update={"budgets": begun.budgets}), study.store_url), workers, time_limit
+        return _with(study, budgets=begun.budgets, recipe=begun.recipe), workers, time_limit
     if time_limit is None:
         return study, workers, time_limit
     limit, started = parse_seconds(time_limit), time.monotonic()
@@ -195,17 +195,30 @@ def _with_budget(
     from tuneworth.display import duration
     from tuneworth.tasks.planned import load_task
 
-    task = study.spec.tasks[0]
+    task, (most,) = study.spec.tasks[0], study.spec.budgets
+    data = load_task(task, study.spec.task.get(task), study.data_dir)[1]
     with err.status("timing a few steps of each method"):
-        found = pace.measure(prepared, load_task(task, study.spec.task.get(task), study.data_dir)[1], workers)
-    (most,) = study.spec.budgets
-    epochs = found.epochs(limit, most.amount)
+        found = pace.measure(prepared, data, workers)
+        epochs, whole = found.epochs(limit, most.amount), found.seconds(most.amount)
+        if epochs < most.amount:
+            batch = pace.batch_size(prepared.trials[0].recipe.batch_size, epochs / most.amount)
+            study = _with(study, recipe={method: {"batch_size": batch} for method in study.spec.methods})
+            found = pace.measure(study.prepare(allow_pickle, question is not None), data, workers)
+            epochs = found.epochs(limit, epochs)
     if epochs < most.amount:
-        say(f"{most} of {len(prepared.trials)} trials would take some {duration(found.seconds(most.amount))} here, {epochs:g} "
-            f"some {duration(found.seconds(epochs))}: each gets {epochs:g}epochs (--budget decides it yourself)\n")  # fmt: skip
-    spec = study.spec.model_copy(update={"budgets": (Budget(amount=epochs, unit="epochs"),)})
+        say(f"{most} of {len(prepared.trials)} trials would take some {duration(whole)} here, {epochs:g} some "
+            f"{duration(found.seconds(epochs))}: each gets {epochs:g}epochs, in batches of {batch}, which keeps the number of "
+            f"steps (--budget decides it yourself)\n")  # fmt: skip
+    study = _with(study, budgets=(Budget(amount=epochs, unit="epochs"),))
     left = max(1.0, limit - (time.monotonic() - started))
-    return Study(spec, study.store_url), str(found.workers), f"{left:.1f}s"
+    return study, str(found.workers), f"{left:.1f}s"
+
+
+def _with(study: Study, **changes: Any) -> Study:
+    """The same study with something of its specification changed."""
+    from tuneworth.study import Study
+
+    return Study(study.spec.model_copy(update=changes), study.store_url)
 
 
 def _run(study: Study, dry: bool, question: Question | None, time_limit: str | None, **options: Any) -> NoReturn:

@@ -8,7 +8,7 @@ from math import isnan, nan
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tuneworth.stats.estimate import Estimate
+from tuneworth.stats.estimate import Estimate, over_seeds
 from tuneworth.stats.location import Interval, checked, standard_deviation
 
 __all__ = [
@@ -110,18 +110,20 @@ def collapse_rate(scores: ArrayLike, baseline: float, confidence: float = 0.95) 
 
 
 def trained_ones(scores: Mapping[int, float], baseline: float | None) -> dict[int, float]:
-    """The scores by which a method is compared: NaN for a trial that scores what the baseline does, one answer for all.
+    """The scores by which a method is compared: NaN for a collapsed trial, which scores what one answer for all does.
 
     How good a method is when it trains, and how often it does, are two questions. A mean over all trials mixes them, and no
     rule can see a collapse that has not come yet: in simulation its 95% intervals hold 85% of the time at 5 seeds, those of
-    the trained ones 95% (docs/evidence.md). Two kinds of method keep all their scores: what scores below the baseline has
-    learnt something, if the wrong thing, and would else be judged by its luck; and where more than half of the trials
-    collapsed, to learn nothing is what the method does.
+    the trained ones 95% (docs/evidence.md). A trial at the baseline is a collapse where the method's other trials, at least
+    as many, are shown to lie above the baseline (Student's t, one-sided at 5%). Else to learn nothing is what the method
+    does, and all of its scores count, as do those below the baseline, which have learnt something, if the wrong thing.
     """
     if baseline is None:
         return dict(scores)
     lost = {seed for seed, score in scores.items() if abs(score - baseline) <= ROUNDING}
-    if 2 * len(lost) > sum(not isnan(score) for score in scores.values()):
+    others = [score for seed, score in scores.items() if seed not in lost and not isnan(score)]
+    estimate = over_seeds(others) if others else None
+    if estimate is None or len(lost) > len(others) or estimate.p_above(baseline) > 0.05:
         return dict(scores)
     return {seed: nan if seed in lost else score for seed, score in scores.items()}
 
