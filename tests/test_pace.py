@@ -28,8 +28,8 @@ def test_what_is_planned_fits_and_more_time_never_means_less(
 ) -> None:
     found = Pace(epoch, evaluation, 1)
     epochs = found.epochs(limit, most=3.0)
-    assert 1.0 <= epochs <= 3.0
-    assert epochs == 1.0 or found.seconds(epochs) <= limit
+    assert pace.FEWEST <= epochs <= 3.0
+    assert epochs == pace.FEWEST or found.seconds(epochs) <= limit
     assert epochs == 3.0 or found.seconds(epochs + 0.11) > pace.FIRM * limit, "it could have been more"
     assert found.epochs(limit + more, most=3.0) >= epochs
 
@@ -64,19 +64,19 @@ def test_lengths_are_those_of_the_model_s_tokenizer(tiny_model: Path, tmp_path: 
 
 
 def test_without_a_budget_the_time_limit_decides_once(tiny_model: Path, reviews: Path, tmp_path: Path) -> None:
-    """One epoch is the least; the budget stays when the study goes on, with another limit or with none."""
+    """Half an epoch is the least; the budget stays when the study goes on, with another limit or with none."""
     store = tmp_path / "s.db"
     command = ["compare", "--train", reviews, "--text", "text", "--label", "label", "--model", tiny_model, "--methods",
                "head,full", "--seeds", "1", "--store", store]  # fmt: skip
     short = tuneworth(*command, "--time-limit", "1s")
     assert short.code == 0
-    assert "each gets 1epochs, in batches of 8, which keeps the number of steps (--budget decides" in short.out
+    assert "each gets 0.5epochs, in batches of 8, which keeps the number of steps (--budget decides" in short.out
     for limit in (["--time-limit", "10m"], []):
         again = tuneworth(*command, *limit)
         assert again.code == 0
         assert "each gets" not in again.out
     trials = [record.trial for record in open_store(str(store)).records("reviews")]
-    assert {str(trial.budget) for trial in trials} == {"1epochs"}
+    assert {str(trial.budget) for trial in trials} == {"0.5epochs"}
     assert {trial.recipe.batch_size for trial in trials} == {8}
     assert len(trials) == 2
 
