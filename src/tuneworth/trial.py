@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,6 +19,7 @@ from tuneworth.models.load import load
 from tuneworth.predictions import Predictions
 from tuneworth.spec import FileTask, TrialResult
 from tuneworth.streams import run_stream
+from tuneworth.tasks import Task, TaskData
 from tuneworth.tasks.metrics import baseline, evaluate
 from tuneworth.tasks.planned import planned_task
 from tuneworth.tasks.splits import take
@@ -109,17 +111,10 @@ def _run(job: Job, device: torch.device) -> Iterator[Event]:
 
     environment = {**devices.environment(device, precision), "kernels": kernels(model)}
     tensors = {name: p for name, p in model.named_parameters() if name in set(names)}
-    delta = job.delta_path if job.keep_delta else None
     size = sum(p.numel() * p.element_size() for p in tensors.values())
-    if delta is not None:
-        delta.parent.mkdir(parents=True, exist_ok=True)
-        size = save_delta(delta, tensors, DeltaInfo(
-            method=trial.method, kind=trial.kind, options=trial.options, base=_base_name(trial.model),
-            base_fingerprint=trial.model_fingerprint, task=trial.task, task_kind=task.kind,
-            labels=data.label_names, metric=task.metrics[0], score=metrics[task.metrics[0]], metrics=metrics,
-            target_mean=targets.mean, target_scale=targets.scale, pairs=data.train.pairs is not None, columns=_columns(job.task),
-            max_length=trial.max_length, precision=trial.precision, recipe=trial.recipe, fraction=trial.fraction,
-            budget=str(trial.budget), seed=trial.seed, environment=environment))  # fmt: skip
+    if job.keep_delta:
+        job.delta_path.parent.mkdir(parents=True, exist_ok=True)
+        size = save_delta(job.delta_path, tensors, _info(job, task, data, targets, metrics, environment))
     result = TrialResult(
         metric=task.metrics[0], score=metrics[task.metrics[0]], metrics=metrics,
         validation_score=state.curve[-1].score, baseline_score=baseline(task, data)[task.metrics[0]],
@@ -127,9 +122,24 @@ def _run(job: Job, device: torch.device) -> Iterator[Event]:
         steps=clock.steps, examples_seen=clock.examples, train_flops=clock.flops,
         trainable_parameters=sum(p.numel() for p in tensors.values()),
         total_parameters=sum(p.numel() for p in model.parameters()), peak_memory_bytes=devices.peak_memory(device),
-        delta_bytes=size, delta_path=str(delta) if delta else None, micro_batch=state.micro_batch,
+        delta_bytes=size, delta_path=str(job.delta_path) if job.keep_delta else None, micro_batch=state.micro_batch,
         notes=tuple(state.notes), environment=environment)  # fmt: skip
     yield Finished(trial.key, result, Predictions.compact(predictions, data.test.labels, trial.task_fingerprint))
+
+
+def _info(
+    job: Job, task: Task, data: TaskData, targets: Targets, metrics: dict[str, float], environment: dict[str, Any]
+) -> DeltaInfo:
+    """What a delta says of itself: how it was made, and what it takes to use it."""
+    trial = job.trial
+    return DeltaInfo(
+        method=trial.method, kind=trial.kind, options=trial.options, base=_base_name(trial.model),
+        base_fingerprint=trial.model_fingerprint, task=trial.task, task_kind=task.kind,
+        labels=data.label_names, metric=task.metrics[0], score=metrics[task.metrics[0]], metrics=metrics,
+        target_mean=targets.mean, target_scale=targets.scale, pairs=data.train.pairs is not None, columns=_columns(job.task),
+        max_length=trial.max_length, precision=trial.precision, recipe=trial.recipe, fraction=trial.fraction,
+        budget=str(trial.budget), seed=trial.seed, environment=environment,
+    )  # fmt: skip
 
 
 def _columns(declared: FileTask | None) -> tuple[str, ...]:
