@@ -31,7 +31,7 @@ class Display:
             TextColumn("{task.description}"), BarColumn(bar_width=20), TextColumn("{task.percentage:>3.0f}%"), _Note(),
             console=self.console, transient=True, disable=not self.console.is_terminal, refresh_per_second=5,
         )  # fmt: skip
-        self.whole = self.progress.add_task(f"[bold]{study}", total=None)
+        self.whole = self.progress.add_task(f"[bold]{study}", total=None, note="getting ready")
         self.rows: dict[str, TaskID] = {}
         self.started = time.monotonic()
         self.first_done: int | None = None
@@ -50,7 +50,7 @@ class Display:
         counts = board.counts
         ended = counts.done + counts.failed
         if self.first_done is None:
-            self.first_done = ended
+            self.first_done, self.started = ended, time.monotonic()
         shares = sum(event.share for event in board.progress.values())
         here = ended - self.first_done + shares
         left = self._left(here, counts.total - ended - shares)

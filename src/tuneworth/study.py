@@ -122,19 +122,19 @@ class Study:
         limit = math.inf if time_limit is None else parse_seconds(time_limit)
         deadline = time.monotonic() + limit - min(LAST_SECONDS + ENDING, limit / 10)
         question = Question() if until_decided is True else until_decided or None
-        prepared = self.prepare(allow_pickle, question is not None)
-        missing = prepared.candidates if question else prepared.missing(retry_failed)
-        slots = machine.worker_count(workers, device, missing, prepared.model_sources)
-        self.store.put_study(self.spec, prepared.trials)
-        if retry_failed:
-            self.store.retry_failed(self.spec.name)
-        if not missing:
-            return self.store.counts(self.spec.name)
         with ExitStack() as stack:
             if watch is None:
                 from tuneworth.display import Display
 
                 watch = stack.enter_context(Display(self.spec.name))
+            prepared = self.prepare(allow_pickle, question is not None)
+            missing = prepared.candidates if question else prepared.missing(retry_failed)
+            slots = machine.worker_count(workers, device, missing, prepared.model_sources)
+            self.store.put_study(self.spec, prepared.trials)
+            if retry_failed:
+                self.store.retry_failed(self.spec.name)
+            if not missing:
+                return self.store.counts(self.spec.name)
             run = _Run(self, prepared, slots, watch, device, checkpoint_seconds, allow_pickle, deadline)
             stack.callback(run.close)
             while run.to_the_end() and question and run.grow(question):
