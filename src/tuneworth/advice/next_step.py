@@ -53,8 +53,9 @@ def cautions(case: Case) -> tuple[str, ...]:
     if case.chosen and evidence.grade == "moderate" and len(case.within) > 1:
         found += _on_new_data(case, evidence)
     if case.chosen and evidence.seeds < ENOUGH and case.chosen.method not in evidence.collapsed:
-        unseen = 1 - 0.05 ** (1 / evidence.seeds)  # the exact 95% bound of a rate of which n runs show nothing
-        found.append(f"No trial of {case.chosen.method} fell to the baseline, but {words.several(evidence.seeds, 'seed')} "
+        seeds = len(case.chosen.scores)
+        unseen = 1 - 0.05 ** (1 / seeds)  # the exact 95% bound of a rate of which n runs show nothing
+        found.append(f"No trial of {case.chosen.method} fell to the baseline, but {words.several(seeds, 'seed')} "
                      f"cannot rule out that up to {100 * unseen:.0f}% would.")  # fmt: skip
     return tuple(found)
 
