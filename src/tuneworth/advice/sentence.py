@@ -37,7 +37,7 @@ def _nothing_chosen(case: Case, evidence: Evidence) -> str:
     names = [method for method, status in evidence.status.items() if status != "outside"]
     if evidence.seeds < FEW:
         few = f"{words.several(evidence.seeds, 'paired seed')} can carry no recommendation (from {FEW} on)"
-        if min(len(cell.scores) for cell in case.within) >= FEW:  # then it is not for want of trials
+        if evidence.collapsed and min(len(cell.scores) for cell in case.within) >= FEW:
             few = f"collapses leave {few}"
         return (
             f"Undecided between {words.listed(names)} on {case.where}: {few}."

@@ -89,7 +89,8 @@ def _nothing(advice: Advice) -> tuple[str, str]:
     names = words.listed(list(advice.undecided))
     if seeds < FEW:
         runs = f"{words.several(seeds, 'seed')}: too few to recommend." if seeds else "No seed in common to compare."
-        if min(one.seeds for one in advice.candidates) >= FEW:  # then it is not for want of runs
+        enough = min(one.seeds for one in advice.candidates) >= FEW
+        if enough and any(one.collapsed for one in advice.candidates):
             runs = f"Collapsed runs leave too few to recommend ({words.several(seeds, 'seed')} in common)."
         return runs, f"From {FEW} on, a real difference can be told from luck; until then it is open between {names}."
     apart = f"{advice.margin:g} {'point' if advice.margin == 1 else 'points'}"
