@@ -114,7 +114,7 @@ def trained_ones(scores: Mapping[int, float], baseline: float | None) -> dict[in
 
     How good a method is when it trains, and how often it does, are two questions. A mean over all trials mixes them, and no
     rule can see a collapse that has not come yet: in simulation its 95% intervals hold 85% of the time at 5 seeds, those of
-    the trained ones 95% (docs/evidence.md). A trial at the baseline is a collapse where the method's other trials, at least
+    the trained ones 94% (docs/evidence.md). A trial at the baseline is a collapse where the method's other trials, at least
     as many, are shown to lie above the baseline (Student's t, one-sided at 5%). Else to learn nothing is what the method
     does, and all of its scores count, as do those below the baseline, which have learnt something, if the wrong thing.
     """
