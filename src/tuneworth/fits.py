@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tuneworth.spec import TrialSpec
 
-__all__ = ["fit_of", "known", "remember"]
+__all__ = ["cache_dir", "fit_of", "known", "remember"]
 
 
 def fit_of(trial: TrialSpec) -> str:
@@ -37,9 +37,13 @@ def remember(fits: Iterable[str]) -> None:
             file.write("".join(f"{fit}\n" for fit in fits))
 
 
+def cache_dir() -> Path:
+    """Where the user's machine keeps what can be made again."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "tuneworth"
+
+
 def _file() -> Path:
-    home = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(home).expanduser() / "tuneworth" / "fits"
+    return cache_dir() / "fits"
 
 
 @cache

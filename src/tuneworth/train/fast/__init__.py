@@ -17,9 +17,11 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from tuneworth.spec import Precision
 from tuneworth.train.device import cast_frozen
+from tuneworth.train.fast import compiled
 from tuneworth.train.fast.attention import attention
 from tuneworth.train.fast.dropout import ByteDropout
 from tuneworth.train.fast.last_layer import first_token_only
+from tuneworth.train.fast.norm import CompiledNorm, replaceable
 
 NAME = "tuneworth_cpu"
 NEAR_CACHE = 2**19
@@ -70,9 +72,11 @@ def speed_up(model: PreTrainedModel) -> None:
         _register()
         model.set_attn_implementation(NAME)
         first_token_only(model)
-    for module in model.modules():
+    for module in model.modules():  # in place: methods hang their hooks on these very modules
         if type(module) is nn.Dropout:
-            module.__class__ = ByteDropout  # in place: methods hang their hooks on these very modules
+            module.__class__ = ByteDropout
+        elif compiled.there() and replaceable(module):
+            module.__class__ = CompiledNorm
 
 
 @functools.cache

@@ -1,7 +1,7 @@
 """Self-attention as two batched products and a softmax, with a backward pass of its own.
 
 PyTorch's fused kernel recomputes the scores in its backward pass, which on short sequences costs more than it saves.
-Here the scale goes into the products, the weights are kept once, and the mask of their dropout a byte an element.
+Here the scale goes into the products, and of what the softmax makes the weights alone are kept: their dropout is drawn anew.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ import torch
 from torch import nn
 from torch.autograd import Function
 
-from tuneworth.train.fast.dropout import keep_mask, masked, scale, threshold
+from tuneworth.train.fast import compiled
+from tuneworth.train.fast.dropout import draw_seed, dropped, scale, threshold
 from tuneworth.train.fast.last_layer import FIRST_ONLY
 
 
@@ -45,36 +46,57 @@ class _Attention(Function):
         ctx: Any, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, bias: torch.Tensor | None,
         factor: float, p: float,
     ) -> torch.Tensor:  # fmt: skip
-        batch, heads, length, width = query.shape
-        q, k, v = (x.reshape(batch * heads, -1, width) for x in (query, key, value))
+        q, k, v = (_apart(x) for x in (query, key, value))
+        seed = draw_seed() if threshold(p) else 0
         with torch.autocast(query.device.type, enabled=False):
-            scores = _product(q, k.mT, factor)
-            if bias is not None:
-                scores.view(batch, heads, length, -1).add_(bias)
-            weights = scores.softmax(dim=-1, dtype=torch.float32).to(q.dtype)
-            mask = keep_mask(weights.shape, p) if threshold(p) else None
-            dropped = weights if mask is None else masked(weights, mask, scale(p))
-            context = torch.bmm(dropped, v).view(batch, heads, length, width)
-        ctx.save_for_backward(q, k, v, weights, dropped, mask)
-        ctx.factor, ctx.p = factor, p
-        return context.transpose(1, 2).contiguous()
+            weights = _product(q, k.mT, factor)
+            context = _product(_softmax_(weights, bias, seed, p), v)
+        ctx.save_for_backward(q, k, v, weights)
+        ctx.factor, ctx.p, ctx.seed = factor, p, seed
+        return _together(context).transpose(1, 2)
 
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        q, k, v, weights, dropped, mask = ctx.saved_tensors
-        batch, length, heads, width = gradient.shape
-        g = gradient.transpose(1, 2).reshape(batch * heads, length, width)
-        into_value = torch.bmm(dropped.mT, g)
-        into_weights = _product(g, v.mT, 1.0 if mask is None else scale(ctx.p))
-        if mask is not None:
-            into_weights.mul_(mask.to(into_weights.dtype))
-        into_scores = torch._softmax_backward_data(into_weights, weights, -1, weights.dtype)
+        q, k, v, weights = ctx.saved_tensors
+        g = _apart(gradient.transpose(1, 2))
+        into_scores = _product(g, v.mT)
+        into_value = _product(_softmax_backward_(into_scores, weights, ctx.seed, ctx.p).mT, g)
         into_query, into_key = _product(into_scores, k, ctx.factor), _product(into_scores.mT, q, ctx.factor)
-        shaped = (x.view(batch, heads, -1, width) for x in (into_query, into_key, into_value))
-        return (*shaped, None, None, None)
+        return (*(_together(x) for x in (into_query, into_key, into_value)), None, None, None)
 
 
-def _product(a: torch.Tensor, b: torch.Tensor, factor: float) -> torch.Tensor:
-    """factor · a b, the factor inside the product: no pass of its own."""
-    out = a.new_empty((a.shape[0], a.shape[1], b.shape[2]))
-    return out.baddbmm_(a, b, beta=0, alpha=factor)
+def _product(a: torch.Tensor, b: torch.Tensor, factor: float = 1.0) -> torch.Tensor:
+    """factor · a b over (batch, heads, ..., ...), the factor inside the product: no pass of its own."""
+    out = a.new_empty((*a.shape[:-1], b.shape[-1]))
+    out.flatten(0, 1).baddbmm_(a.flatten(0, 1), b.flatten(0, 1), beta=0, alpha=factor)
+    return out
+
+
+def _softmax_(scores: torch.Tensor, bias: torch.Tensor | None, seed: int, p: float) -> torch.Tensor:
+    """scores := softmax(scores + bias), in float32 and rounded; returns them with their dropout."""
+    if compiled.there() and scores.dtype in compiled.SUFFIX:
+        return compiled.softmax_(scores, bias, seed, threshold(p), scale(p))
+    if bias is not None:
+        scores.add_(bias)
+    scores.copy_(scores.softmax(dim=-1, dtype=torch.promote_types(scores.dtype, torch.float32)))
+    return dropped(scores, seed, p) if threshold(p) else scores
+
+
+def _softmax_backward_(gradient: torch.Tensor, weights: torch.Tensor, seed: int, p: float) -> torch.Tensor:
+    """gradient := that of the scores, given that of the dropped weights, which are returned."""
+    if compiled.there() and weights.dtype in compiled.SUFFIX:
+        return compiled.softmax_backward_(gradient, weights, seed, threshold(p), scale(p))
+    if threshold(p):
+        gradient.copy_(dropped(gradient, seed, p))
+    gradient.copy_(torch._softmax_backward_data(gradient, weights, -1, weights.dtype))
+    return dropped(weights, seed, p) if threshold(p) else weights
+
+
+def _apart(x: torch.Tensor) -> torch.Tensor:
+    """(batch, heads, length, width), laid out as it reads."""
+    return compiled.heads_apart(x) if compiled.there() else x.contiguous()
+
+
+def _together(x: torch.Tensor) -> torch.Tensor:
+    """(batch, heads, length, width) that lies as (batch, length, heads, width), which is how a model goes on with it."""
+    return compiled.heads_together(x) if compiled.there() else x.transpose(1, 2).contiguous().transpose(1, 2)

@@ -1,6 +1,7 @@
-"""Dropout whose masks are cheap: one 64-bit draw makes eight of them, and a kept mask takes a byte an element.
+"""Dropout whose chance is cheap: a mask is a function of a seed and the place, drawn anew where a backward pass needs it.
 
-PyTorch's own draws a random number an element, serially: 13 ns each on a core where this takes 1.5 (docs/log.md).
+PyTorch's own draws a random number an element, serially, and keeps the mask: 13 ns each on a core where this takes 0.4
+(docs/log.md).
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import numpy as np
 import torch
 from torch import nn
 from torch.autograd import Function
+
+from tuneworth.train.fast import compiled
 
 
 class ByteDropout(nn.Dropout):
@@ -41,32 +44,38 @@ def scale(p: float) -> float:
     return 256 / (256 - threshold(p))
 
 
-def keep_mask(shape: torch.Size, p: float) -> torch.Tensor:
-    """uint8 of that shape on the CPU: 1 where an element stays, 0 where it is dropped.
-
-    The bytes are NumPy's (SFC64, three times quicker than PyTorch's Mersenne Twister), its seed is a draw of PyTorch's
-    global stream: one stream for all chance, and the one that a checkpoint keeps.
-    """
-    seed = int(torch.randint(2**63 - 1, ()))
-    draws = np.random.SFC64(seed).random_raw(-(-shape.numel() // 8)).view(np.uint8)[: shape.numel()]
-    # compared in NumPy, and kept as uint8: PyTorch compares bytes, and reads bools, ten times slower
-    return torch.from_numpy((draws >= threshold(p)).view(np.uint8)).view(shape)
+def draw_seed() -> int:
+    """From PyTorch's global stream: one stream for all chance, and the one that a checkpoint keeps."""
+    return int(torch.randint(2**63 - 1, ()))
 
 
-def masked(x: torch.Tensor, mask: torch.Tensor, factor: float) -> torch.Tensor:
-    """factor · x · mask in one pass; `mask` is uint8."""
-    return torch.addcmul(x.new_zeros(()), x, mask.to(x.dtype), value=factor)
+def dropped(x: torch.Tensor, seed: int, p: float) -> torch.Tensor:
+    """x with the dropout of that seed; in float64 or where nothing is compiled, by NumPy, with the same mask."""
+    if x.dtype in compiled.SUFFIX and compiled.there():
+        return compiled.dropout(x, seed, threshold(p), scale(p))
+    mask = torch.from_numpy(kept(seed, x.numel(), p).view(np.uint8)).view(x.shape)
+    return torch.addcmul(x.new_zeros(()), x, mask.to(x.dtype), value=scale(p))
+
+
+def kept(seed: int, size: int, p: float) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Which of `size` elements stay. Element i: whether byte i % 8 (the lowest is first) of word i // 8 is at least the
+    threshold; word j is the j-th of splitmix64 (Steele, Lea and Flood 2014). kernels.cpp draws the same."""
+    z = np.arange(1, -(-size // 8) + 1, dtype=np.uint64)
+    z *= np.uint64(0x9E3779B97F4A7C15)
+    z += np.uint64(seed)
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        z ^= z >> np.uint64(shift)
+        z *= np.uint64(factor)
+    z ^= z >> np.uint64(31)
+    return z.astype("<u8", copy=False).view(np.uint8)[:size] >= threshold(p)
 
 
 class _Dropout(Function):
     @staticmethod
     def forward(ctx: Any, x: torch.Tensor, p: float) -> torch.Tensor:
-        mask = keep_mask(x.shape, p)
-        ctx.save_for_backward(mask)
-        ctx.factor = scale(p)
-        return masked(x, mask, ctx.factor)
+        ctx.seed, ctx.p = draw_seed(), p
+        return dropped(x, ctx.seed, p)
 
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:
-        (mask,) = ctx.saved_tensors
-        return masked(gradient, mask, ctx.factor), None
+        return dropped(gradient, ctx.seed, ctx.p), None
