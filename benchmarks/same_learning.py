@@ -44,6 +44,8 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--fraction", type=float, default=1.0, help="of the training split")
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--margin", type=float, default=1.0, help="in points")
+    parser.add_argument("--sides", nargs="+", choices=SIDES, default=list(SIDES), help="a later run with both takes what "
+                        "is in the file")  # fmt: skip
     parser.add_argument("--model", default="minilm")
     parser.add_argument("--data-dir", type=Path, help="GLUE's files; else TUNEWORTH_DATA, else ../shared/glue")
     parser.add_argument("--device", default="auto")
@@ -56,7 +58,10 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 
 def runs(options: argparse.Namespace) -> Iterator[tuple[str, str, int, str, float]]:
     """(task, method, seed, side, score), seeds outermost: what is there after an interruption has whole seeds."""
-    ledger, asked = Ledger(options.into), list(product(range(options.seeds), options.tasks, options.methods, SIDES))
+    ledger, asked = (
+        Ledger(options.into),
+        list(product(range(options.seeds), options.tasks, options.methods, options.sides)),
+    )
     with tempfile.TemporaryDirectory() as folder:
         for number, (seed, task, method, side) in enumerate(asked):
             print(f"run {number + 1} of {len(asked)}: seed {seed}, {task}, {method}, {side}", file=sys.stderr)

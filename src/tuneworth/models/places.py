@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
@@ -32,6 +32,8 @@ class Places:
     ffn_in: str
     ffn_out: str
     ffn_norm: str
+    positions_after_padding: bool = False
+    """Positions count from behind the padding token's number, as fairseq has it; else from 0."""
 
 
 _BERT = Places(
@@ -68,14 +70,16 @@ _ALBERT = Places(  # layers that ALBERT shares are one module: what is added to 
     ffn_norm="full_layer_layer_norm",
 )
 
+_ROBERTA = replace(_BERT, positions_after_padding=True)
+
 PLACES = {
     "albert": _ALBERT,
     "bert": _BERT,
-    "camembert": _BERT,
+    "camembert": _ROBERTA,
     "distilbert": _DISTILBERT,
     "electra": _BERT,
-    "roberta": _BERT,
-    "xlm-roberta": _BERT,
+    "roberta": _ROBERTA,
+    "xlm-roberta": _ROBERTA,
 }
 """By `config.model_type`."""
 

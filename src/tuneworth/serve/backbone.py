@@ -154,7 +154,7 @@ class Backbone:
         self.plain = loaded.model.requires_grad_(False).eval().to(device)
         self.tokenizer, self.head, self.precision = loaded.tokenizer, loaded.head, precision
         self.layout = Layout(self.plain, self.head)  # before weights are cast: biases and norms stay float32
-        lay_out(self.plain, device, precision)
+        lay_out(self.plain, device, precision, shared=True)
         self._outputs = [name for name, p in self.plain.named_parameters() if name in self.head and len(p) == 1]
         self._now = Now()
         self._lock = threading.Lock()

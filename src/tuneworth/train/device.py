@@ -61,12 +61,12 @@ def autocast(device: torch.device, precision: Precision) -> torch.autocast:
 
 
 def cast_frozen(model: nn.Module) -> None:
-    """Keep the frozen weights of Linear layers in bf16, so that autocast does not cast them again at every step.
+    """Keep the frozen weights of plain Linear layers in bf16, so that autocast does not cast them again at every step.
 
     The products are the same to the bit: autocast would have rounded these weights to bf16 in just this way.
     """
     for module in model.modules():
-        if isinstance(module, nn.Linear):
+        if type(module) is nn.Linear:
             for parameter in (module.weight, module.bias):
                 if parameter is not None and not parameter.requires_grad:
                     parameter.data = parameter.data.to(torch.bfloat16)

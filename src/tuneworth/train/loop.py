@@ -87,9 +87,9 @@ def _gradients(run: Training, which: NDArray[np.int64], state: LoopState) -> flo
     """Fill the gradients for one batch and return its loss; where memory runs out, halve the micro-batch and retry."""
     longest = int(run.tokens.lengths[which].max())
     while True:
-        size = min(
-            state.micro_batch, max(1, run.tokens_at_once // longest) if run.tokens_at_once else state.micro_batch
-        )
+        size = state.micro_batch
+        if run.tokens_at_once:
+            size = min(size, -(-len(which) // -(-len(which) * longest // run.tokens_at_once)))  # in even parts
         try:
             return sum(
                 _micro_step(run, which[start : start + size], len(which)) for start in range(0, len(which), size)

@@ -20,21 +20,26 @@ from tuneworth.train.device import cast_frozen
 from tuneworth.train.fast import compiled
 from tuneworth.train.fast.attention import attention
 from tuneworth.train.fast.dropout import ByteDropout
+from tuneworth.train.fast.gelu import CompiledGELU, exact
 from tuneworth.train.fast.last_layer import first_token_only
+from tuneworth.train.fast.linear import PackedLinear, packable
 from tuneworth.train.fast.norm import CompiledNorm, replaceable
+from tuneworth.train.fast.packing import pack, packs
 
 NAME = "tuneworth_cpu"
 NEAR_CACHE = 2**19
 """Tokens x hidden size that go through a model at once: fewer slow its products, more cost memory alone (docs/log.md)."""
 
 
-def lay_out(model: PreTrainedModel, device: torch.device, precision: Precision) -> None:
-    """Make a tuned model ready for `device`, for training and for prediction alike."""
+def lay_out(model: PreTrainedModel, device: torch.device, precision: Precision, shared: bool = False) -> None:
+    """Make a tuned model ready for `device`, for training and for prediction alike. `shared`: other models are made from its
+    modules, which therefore stay what they are, weights included."""
     model.to(device)
+    fast = device.type == "cpu" and not plain()
+    if fast:
+        speed_up(model, shared, packed=precision == "bf16")
     if precision == "bf16":
         cast_frozen(model)
-    if device.type == "cpu" and not plain():
-        speed_up(model)
 
 
 def kernels(model: PreTrainedModel) -> str:
@@ -64,19 +69,26 @@ def plain() -> bool:
     return os.environ.get("TUNEWORTH_PLAIN", "") not in ("", "0")
 
 
-def speed_up(model: PreTrainedModel) -> None:
-    """Replace attention and dropout of a model on a CPU, and narrow its last layer. Models with grouped key heads keep
-    their own attention, and their last layer."""
+def speed_up(model: PreTrainedModel, shared: bool = False, packed: bool = False) -> None:
+    """Replace the slow parts of a model on a CPU, and narrow its last layer. Models with grouped key heads keep their own
+    attention, and their last layer. `packed`: frozen weights too, for products in bf16."""
     heads = getattr(model.config, "num_key_value_heads", None)
     if heads in (None, getattr(model.config, "num_attention_heads", None)):
         _register()
         model.set_attn_implementation(NAME)
-        first_token_only(model)
+        if not shared and packs(model):
+            pack(model)
+        else:
+            first_token_only(model)
     for module in model.modules():  # in place: methods hang their hooks on these very modules
         if type(module) is nn.Dropout:
             module.__class__ = ByteDropout
         elif compiled.there() and replaceable(module):
             module.__class__ = CompiledNorm
+        elif compiled.there() and exact(module):
+            module.__class__ = CompiledGELU
+        elif packed and not shared and packable(module):
+            module.__class__ = PackedLinear
 
 
 @functools.cache

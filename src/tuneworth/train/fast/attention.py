@@ -1,4 +1,4 @@
-"""Self-attention as two batched products and a softmax, with a backward pass of its own.
+"""Self-attention over padded batches, as two batched products and a softmax, with a backward pass of its own.
 
 PyTorch's fused kernel recomputes the scores in its backward pass, which on short sequences costs more than it saves.
 Here the scale goes into the products, and of what the softmax makes the weights alone are kept: their dropout is drawn anew.
@@ -12,9 +12,9 @@ import torch
 from torch import nn
 from torch.autograd import Function
 
-from tuneworth.train.fast import compiled
-from tuneworth.train.fast.dropout import draw_seed, dropped, scale, threshold
+from tuneworth.train.fast.dropout import draw_seed, dropped, threshold
 from tuneworth.train.fast.last_layer import FIRST_ONLY
+from tuneworth.train.fast.packing import PACKING, Packing
 
 
 def attention(
@@ -26,6 +26,9 @@ def attention(
     `attention_mask`: added to the scores, of a shape that broadcasts to (batch, heads, length, length); None: nothing is.
     """
     factor = query.shape[-1] ** -0.5 if scaling is None else scaling
+    packing: Packing | None = getattr(module, PACKING, None)
+    if packing is not None and packing.now is not None:
+        return packing.attend(module, query, key, value, factor, dropout), None
     length = query.shape[2]
     if getattr(module, FIRST_ONLY, False):
         query = query[:, :, :1]
@@ -46,23 +49,27 @@ class _Attention(Function):
         ctx: Any, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, bias: torch.Tensor | None,
         factor: float, p: float,
     ) -> torch.Tensor:  # fmt: skip
-        q, k, v = (_apart(x) for x in (query, key, value))
+        q, k, v = (x.contiguous() for x in (query, key, value))
         seed = draw_seed() if threshold(p) else 0
         with torch.autocast(query.device.type, enabled=False):
             weights = _product(q, k.mT, factor)
-            context = _product(_softmax_(weights, bias, seed, p), v)
+            if bias is not None:
+                weights.add_(bias)
+            weights.copy_(weights.softmax(dim=-1, dtype=torch.promote_types(weights.dtype, torch.float32)))
+            context = _product(_dropped(weights, seed, p), v)
         ctx.save_for_backward(q, k, v, weights)
         ctx.factor, ctx.p, ctx.seed = factor, p, seed
-        return _together(context).transpose(1, 2)
+        return context.transpose(1, 2).contiguous()
 
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         q, k, v, weights = ctx.saved_tensors
-        g = _apart(gradient.transpose(1, 2))
-        into_scores = _product(g, v.mT)
-        into_value = _product(_softmax_backward_(into_scores, weights, ctx.seed, ctx.p).mT, g)
+        g = gradient.transpose(1, 2).contiguous()
+        into_value = _product(_dropped(weights, ctx.seed, ctx.p).mT, g)
+        into_weights = _dropped(_product(g, v.mT), ctx.seed, ctx.p)
+        into_scores = torch._softmax_backward_data(into_weights, weights, -1, weights.dtype)
         into_query, into_key = _product(into_scores, k, ctx.factor), _product(into_scores.mT, q, ctx.factor)
-        return (*(_together(x) for x in (into_query, into_key, into_value)), None, None, None)
+        return into_query, into_key, into_value, None, None, None
 
 
 def _product(a: torch.Tensor, b: torch.Tensor, factor: float = 1.0) -> torch.Tensor:
@@ -72,31 +79,5 @@ def _product(a: torch.Tensor, b: torch.Tensor, factor: float = 1.0) -> torch.Ten
     return out
 
 
-def _softmax_(scores: torch.Tensor, bias: torch.Tensor | None, seed: int, p: float) -> torch.Tensor:
-    """scores := softmax(scores + bias), in float32 and rounded; returns them with their dropout."""
-    if compiled.there() and scores.dtype in compiled.SUFFIX:
-        return compiled.softmax_(scores, bias, seed, threshold(p), scale(p))
-    if bias is not None:
-        scores.add_(bias)
-    scores.copy_(scores.softmax(dim=-1, dtype=torch.promote_types(scores.dtype, torch.float32)))
-    return dropped(scores, seed, p) if threshold(p) else scores
-
-
-def _softmax_backward_(gradient: torch.Tensor, weights: torch.Tensor, seed: int, p: float) -> torch.Tensor:
-    """gradient := that of the scores, given that of the dropped weights, which are returned."""
-    if compiled.there() and weights.dtype in compiled.SUFFIX:
-        return compiled.softmax_backward_(gradient, weights, seed, threshold(p), scale(p))
-    if threshold(p):
-        gradient.copy_(dropped(gradient, seed, p))
-    gradient.copy_(torch._softmax_backward_data(gradient, weights, -1, weights.dtype))
-    return dropped(weights, seed, p) if threshold(p) else weights
-
-
-def _apart(x: torch.Tensor) -> torch.Tensor:
-    """(batch, heads, length, width), laid out as it reads."""
-    return compiled.heads_apart(x) if compiled.there() else x.contiguous()
-
-
-def _together(x: torch.Tensor) -> torch.Tensor:
-    """(batch, heads, length, width) that lies as (batch, length, heads, width), which is how a model goes on with it."""
-    return compiled.heads_together(x) if compiled.there() else x.transpose(1, 2).contiguous().transpose(1, 2)
+def _dropped(x: torch.Tensor, seed: int, p: float) -> torch.Tensor:
+    return dropped(x, seed, p) if threshold(p) else x

@@ -1,4 +1,4 @@
-"""kernels.cpp, built for this machine the first time it is wanted, and its functions on tensors.
+"""The C++ files beside this one, built for this machine the first time they are wanted, and their functions on tensors.
 
 Built once a source, compiler and processor, in some three seconds, into the user's cache. Where there is no C++ compiler, or
 it fails, `library` says why, and the parts of the fast path do without.
@@ -17,32 +17,29 @@ import shutil
 import subprocess
 import tempfile
 from ctypes import c_float, c_int, c_int64, c_uint64, c_void_p
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from tuneworth.fits import cache_dir
 
-SOURCE = Path(__file__).with_name("kernels.cpp")
-FLAGS = ("-O3", "-march=native", "-std=c++17", "-fopenmp", "-fno-math-errno", "-fno-trapping-math", "-shared", "-fPIC", "-w")
+SOURCES = tuple(Path(__file__).with_name(name) for name in ("lanes.h", "kernels.cpp", "attention.cpp"))
+FLAGS = ("-O3", "-march=native", "-std=gnu++17", "-fopenmp", "-fno-math-errno", "-fno-trapping-math", "-shared", "-fPIC", "-w")
 """None of -ffast-math: a NaN must stay one, and exp's rounding trick is arithmetic that it would undo."""
 OFF = "TUNEWORTH_CXX"
 """The environment variable that names another compiler than c++; empty: none."""
 SUFFIX = {torch.float32: "f32", torch.bfloat16: "bf16"}
 
 
-class _Strides(ctypes.Structure):
-    _fields_ = (("a", c_int64), ("b", c_int64), ("c", c_int64))
-
-
 _DROPOUT = [c_uint64, c_int, c_float, c_int]
 _SIGNATURES = {
     "dropout": [c_void_p, c_void_p, c_int64, *_DROPOUT],
-    "softmax": [c_void_p, c_void_p, c_void_p, *[c_int64] * 7, *_DROPOUT],
-    "softmax_backward": [c_void_p, c_void_p, c_void_p, c_int64, c_int64, *_DROPOUT],
+    "gelu": [c_void_p, c_void_p, c_void_p, c_int64, c_int],
+    "attention": [*[c_void_p] * 6, *[c_int64] * 4, c_float, *_DROPOUT],
+    "attention_backward": [*[c_void_p] * 9, *[c_int64] * 4, c_float, *_DROPOUT],
     "norm": [*[c_void_p] * 6, c_int64, c_int64, c_float, c_int],
     "norm_backward": [*[c_void_p] * 8, c_int64, c_int64, c_int],
-    "rearrange": [c_void_p, _Strides, c_void_p, _Strides, *[c_int64] * 4, c_int],
 }
 
 
@@ -74,7 +71,7 @@ def _build(compiler: list[str], path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
         made = Path(scratch) / path.name
-        subprocess.run([*compiler, *FLAGS, SOURCE, "-o", made], check=True, capture_output=True, text=True)
+        subprocess.run([*compiler, *FLAGS, *SOURCES[1:], "-o", made], check=True, capture_output=True, text=True)
         os.replace(made, path)
 
 
@@ -85,7 +82,7 @@ def _fingerprint(compiler: list[str]) -> str:
     if platform.system() == "Linux":
         found = re.search(r"^(?:flags|Features)\s*: (.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
         cpu = found[1] if found else cpu
-    parts = (SOURCE.read_text(), repr(FLAGS), repr(compiler), said, platform.machine(), cpu)
+    parts = (*(source.read_text() for source in SOURCES), repr(FLAGS), repr(compiler), said, platform.machine(), cpu)
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
@@ -108,36 +105,74 @@ def dropout(x: torch.Tensor, seed: int, threshold: int, scale: float) -> torch.T
     return y
 
 
-def softmax_(
-    scores: torch.Tensor, bias: torch.Tensor | None, seed: int, threshold: int, scale: float
-) -> torch.Tensor:
-    """scores := softmax(scores + bias), shape (batch, heads, queries, keys); returns them with dropout, if any, else as they
-    are. `bias` broadcasts to that shape."""
-    batch, heads, queries, keys = scores.shape
-    strides = (0, 0, 0)
-    if bias is not None:
-        bias = bias.float()
-        bias = (bias if bias.stride(-1) == 1 else bias.contiguous()).expand(batch, heads, queries, keys)
-        strides = bias.stride()[:3]
-    dropped = torch.empty_like(scores) if threshold else None
-    _function("softmax", SUFFIX[scores.dtype])(
-        scores.data_ptr(), None if dropped is None else dropped.data_ptr(), None if bias is None else bias.data_ptr(),
-        *strides, batch, heads, queries, keys, seed, threshold, scale, torch.get_num_threads(),
-    )  # fmt: skip
-    return scores if dropped is None else dropped
+def gelu(x: torch.Tensor, with_slope: bool) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """GELU of x, and its derivative there."""
+    x = x.contiguous()
+    y, slope = torch.empty_like(x), torch.empty_like(x) if with_slope else None
+    _function("gelu", SUFFIX[x.dtype])(
+        x.data_ptr(), y.data_ptr(), None if slope is None else slope.data_ptr(), x.numel(), torch.get_num_threads()
+    )
+    return y, slope
 
 
-def softmax_backward_(
-    gradient: torch.Tensor, weights: torch.Tensor, seed: int, threshold: int, scale: float
-) -> torch.Tensor:
-    """gradient := that of the scores, from that of what `softmax_` returned, which is returned once more."""
-    dropped = torch.empty_like(weights) if threshold else None
-    keys = weights.shape[-1]
-    _function("softmax_backward", SUFFIX[weights.dtype])(
-        gradient.data_ptr(), weights.data_ptr(), None if dropped is None else dropped.data_ptr(), weights.numel() // keys,
-        keys, seed, threshold, scale, torch.get_num_threads(),
+@dataclass(frozen=True)
+class Sequences:
+    """Sequences of tokens that lie end to end: sequence s in rows starts[s] to starts[s + 1] of `rows`, of which the last ones
+    may be nobody's. `first`: of each, the first token's query alone is asked, in a row of its own."""
+
+    starts: torch.Tensor
+    rows: int
+    first: bool = False
+
+    @property
+    def lengths(self) -> torch.Tensor:
+        return self.starts.diff()
+
+    def weights(self) -> int:
+        """How many attention weights a head has: a query's are padded to a multiple of 16, as attention.cpp has it."""
+        padded = (self.lengths + 15) // 16 * 16
+        return int((padded if self.first else padded * self.lengths).sum())
+
+
+@dataclass(frozen=True)
+class Dropout:
+    seed: int
+    threshold: int
+    scale: float
+
+
+def attention(
+    q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, heads: int, factor: float, of: Sequences, dropout: Dropout
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """(context, weights) of q, k and v, each of shape (rows, heads * width); `q` and the context have a row a sequence where
+    `of.first`. In bfloat16 the width is even. Rows that are nobody's get zeros."""
+    context = torch.empty_like(q)
+    weights = torch.empty(heads * of.weights(), dtype=q.dtype)
+    _function("attention", SUFFIX[q.dtype])(
+        *(x.data_ptr() for x in (q, k, v, weights, context, of.starts)), len(of.starts) - 1, of.first, heads,
+        q.shape[1] // heads, factor, dropout.seed, dropout.threshold, dropout.scale, torch.get_num_threads(),
     )  # fmt: skip
-    return weights if dropped is None else dropped
+    return _nobodys_zeroed(context, of, of.first), weights
+
+
+def attention_backward(
+    gradient: torch.Tensor, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, weights: torch.Tensor, heads: int,
+    factor: float, of: Sequences, dropout: Dropout,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:  # fmt: skip
+    """The gradients of q, k and v, from that of the context."""
+    out = tuple(torch.empty_like(x) for x in (q, k, v))
+    _function("attention_backward", SUFFIX[q.dtype])(
+        *(x.data_ptr() for x in (gradient, q, k, v, weights, *out, of.starts)), len(of.starts) - 1, of.first, heads,
+        q.shape[1] // heads, factor, dropout.seed, dropout.threshold, dropout.scale, torch.get_num_threads(),
+    )  # fmt: skip
+    dq, dk, dv = (_nobodys_zeroed(x, of, of.first and x is out[0]) for x in out)
+    return dq, dk, dv
+
+
+def _nobodys_zeroed(x: torch.Tensor, of: Sequences, by_sequence: bool) -> torch.Tensor:
+    if not by_sequence:
+        x[int(of.starts[-1]) :] = 0
+    return x
 
 
 def norm(
@@ -167,27 +202,3 @@ def norm_backward(
         len(mean), x.shape[-1], torch.get_num_threads(),
     )  # fmt: skip
     return dx, of_weight, of_bias
-
-
-def heads_apart(x: torch.Tensor) -> torch.Tensor:
-    """(batch, heads, length, width), usually a view of (batch, length, heads, width), laid out as it reads."""
-    if x.is_contiguous() or x.stride(-1) != 1:
-        return x.contiguous()
-    return _copied(x, torch.empty(x.shape, dtype=x.dtype))
-
-
-def heads_together(x: torch.Tensor) -> torch.Tensor:
-    """(batch, heads, length, width) as a view of a new tensor that lies as (batch, length, heads, width)."""
-    batch, heads, length, width = x.shape
-    return _copied(x.contiguous(), torch.empty((batch, length, heads, width), dtype=x.dtype).transpose(1, 2))
-
-
-def _copied(x: torch.Tensor, to: torch.Tensor) -> torch.Tensor:
-    size = x.element_size()
-    batch, heads, length, width = x.shape
-    strides = (_Strides(*(t.stride(dim) * size for dim in (0, 2, 1))) for t in (x, to))
-    source, target = strides
-    _function("rearrange", "bytes")(
-        x.data_ptr(), source, to.data_ptr(), target, batch, length, heads, width * size, torch.get_num_threads()
-    )
-    return to
