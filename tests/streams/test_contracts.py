@@ -50,7 +50,7 @@ def test_a_task_tuned_separately_is_an_ordinary_trial(
     make_study: Make, two_tasks: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where batches go through the model in parts."""
-    monkeypatch.setattr("tuneworth.train.fast.NEAR_CACHE", 2**10)
+    monkeypatch.setattr("tuneworth.train.fast.AT_ONCE", 2**11)
     common: dict[str, Any] = {"methods": ["bitfit"], "seeds": 1, "evaluations": 1, **two_tasks}
     [streamed] = results(make_study(name="stream", stream={"kind": "tasks", "mode": "separate"}, **common)).values()
     ordinary = results(make_study(**common))

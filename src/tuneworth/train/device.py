@@ -110,12 +110,12 @@ def keep_pages() -> None:
     """
     library = ctypes.CDLL(None)
     if platform.system() == "Linux" and hasattr(library, "mallopt"):
-        for parameter, value in ((_MMAP_MAX, 0), (_TRIM_THRESHOLD, 2**31 - 1), (_TOP_PAD, 2**26)):
+        for parameter, value in ((_MMAP_MAX, 0), (_TRIM_THRESHOLD, -1), (_TOP_PAD, 2**26)):
             library.mallopt(parameter, value)
 
 
 _MMAP_MAX, _TRIM_THRESHOLD, _TOP_PAD = -4, -1, -2
-"""glibc's malloc.h, mallopt(3)."""
+"""glibc's malloc.h, mallopt(3); a threshold of -1 is none."""
 
 
 def peak_memory(device: torch.device) -> int:

@@ -89,7 +89,8 @@ def _gradients(run: Training, which: NDArray[np.int64], state: LoopState) -> flo
     while True:
         size = state.micro_batch
         if run.tokens_at_once:
-            size = min(size, -(-len(which) // -(-len(which) * longest // run.tokens_at_once)))  # in even parts
+            most = min(size, max(1, run.tokens_at_once // longest))
+            size = -(-len(which) // -(-len(which) // most))  # even parts
         try:
             return sum(
                 _micro_step(run, which[start : start + size], len(which)) for start in range(0, len(which), size)

@@ -23,12 +23,13 @@ from tuneworth.train.fast.dropout import ByteDropout
 from tuneworth.train.fast.gelu import CompiledGELU, exact
 from tuneworth.train.fast.last_layer import first_token_only
 from tuneworth.train.fast.linear import PackedLinear, packable
+from tuneworth.train.fast.lora import FusedLora, fusable
 from tuneworth.train.fast.norm import CompiledNorm, replaceable
 from tuneworth.train.fast.packing import pack, packs
 
 NAME = "tuneworth_cpu"
-NEAR_CACHE = 2**19
-"""Tokens x hidden size that go through a model at once: fewer slow its products, more cost memory alone (docs/log.md)."""
+AT_ONCE = 6 * 2**20
+"""Tokens x hidden size x layers that go through a model at once: fewer are slower, more cost memory alone (docs/log.md)."""
 
 
 def lay_out(model: PreTrainedModel, device: torch.device, precision: Precision, shared: bool = False) -> None:
@@ -56,12 +57,12 @@ def kernels(model: PreTrainedModel) -> str:
 def tokens_at_once(model: PreTrainedModel) -> int | None:
     """How many tokens of a batch to train on at once; None: all. In parts, where few parameters are trained, since each
     part adds to every gradient."""
-    hidden = getattr(model.config, "hidden_size", None)
-    if plain() or model.device.type != "cpu" or not hidden:
+    hidden, layers = (getattr(model.config, name, None) for name in ("hidden_size", "num_hidden_layers"))
+    if plain() or model.device.type != "cpu" or not hidden or not layers:
         return None
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
     few = 10 * trained < sum(p.numel() for p in model.parameters())
-    return NEAR_CACHE // hidden if few else None
+    return max(1, AT_ONCE // (hidden * layers)) if few else None
 
 
 def plain() -> bool:
@@ -89,6 +90,8 @@ def speed_up(model: PreTrainedModel, shared: bool = False, packed: bool = False)
             module.__class__ = CompiledGELU
         elif packed and not shared and packable(module):
             module.__class__ = PackedLinear
+        elif fusable(module):
+            module.__class__ = FusedLora
 
 
 @functools.cache

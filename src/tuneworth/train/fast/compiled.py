@@ -35,6 +35,7 @@ SUFFIX = {torch.float32: "f32", torch.bfloat16: "bf16"}
 _DROPOUT = [c_uint64, c_int, c_float, c_int]
 _SIGNATURES = {
     "dropout": [c_void_p, c_void_p, c_int64, *_DROPOUT],
+    "column_sums": [c_void_p, c_void_p, c_int64, c_int64, c_int],
     "gelu": [c_void_p, c_void_p, c_void_p, c_int64, c_int],
     "attention": [*[c_void_p] * 6, *[c_int64] * 4, c_float, *_DROPOUT],
     "attention_backward": [*[c_void_p] * 9, *[c_int64] * 4, c_float, *_DROPOUT],
@@ -103,6 +104,17 @@ def dropout(x: torch.Tensor, seed: int, threshold: int, scale: float) -> torch.T
         x.data_ptr(), y.data_ptr(), x.numel(), seed, threshold, scale, torch.get_num_threads()
     )
     return y
+
+
+def column_sums(x: torch.Tensor) -> torch.Tensor:
+    """Sums over all dimensions but the last, in float32."""
+    if x.dtype not in SUFFIX or not there():
+        return x.flatten(0, -2).sum(0, dtype=torch.float32)
+    x, sums = x.contiguous(), torch.empty(x.shape[-1])
+    _function("column_sums", SUFFIX[x.dtype])(
+        x.data_ptr(), sums.data_ptr(), x.numel() // x.shape[-1], x.shape[-1], torch.get_num_threads()
+    )
+    return sums
 
 
 def gelu(x: torch.Tensor, with_slope: bool) -> tuple[torch.Tensor, torch.Tensor | None]:

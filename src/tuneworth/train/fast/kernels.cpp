@@ -1,4 +1,4 @@
-// What passes over memory in an encoder's step, once each way: dropout, GELU, LayerNorm.
+// What passes over memory in an encoder's step, once each way: dropout, GELU, LayerNorm, sums of columns.
 //
 // compiled.py builds this for the machine it runs on. float32 or bfloat16 in and out, float32 within. `threads` share the
 // rows, and no sum depends on how many they are.
@@ -7,6 +7,29 @@
 
 const Int CHUNK = 4096;  // elements, whose bytes stay in the first cache
 const Int BLOCKS = 32;   // of rows, whose sums are added up in order: the same for any number of threads
+
+// sums = those of the columns of x.
+template <class T>
+static void column_sums(const T* x, float* sums, Int rows, Int cols, int threads) {
+    Int size = (rows + BLOCKS - 1) / BLOCKS;
+    std::vector<float> parts(BLOCKS * cols);
+#pragma omp parallel for num_threads(threads) schedule(static)
+    for (Int block = 0; block < BLOCKS; block++)
+        for (Int i = 0; i < cols; i += 8 * WIDTH) {  // as many as registers hold
+            Int vectors = std::min(Int(8), (cols - i + WIDTH - 1) / WIDTH);
+            Lanes added[8] = {};
+            for (Int row = block * size; row < std::min(rows, (block + 1) * size); row++)
+                for (Int v = 0; v < vectors; v++)
+                    added[v] += load(x + row * cols + i + v * WIDTH, std::min(WIDTH, cols - i - v * WIDTH));
+            for (Int v = 0; v < vectors; v++)
+                store(parts.data() + block * cols + i + v * WIDTH, added[v], std::min(WIDTH, cols - i - v * WIDTH));
+        }
+    EACH (i, n, cols) {
+        Lanes sum = {};
+        for (Int block = 0; block < BLOCKS; block++) sum += load(parts.data() + block * cols + i, n);
+        store(sums + i, sum, n);
+    }
+}
 
 template <class T>
 static void dropout(const T* x, T* y, Int size, uint64_t seed, int threshold, float scale, int threads) {
@@ -100,6 +123,9 @@ extern "C" {
 #define FOR_TYPE(NAME, T)                                                                                                    \
     void dropout_##NAME(const T* x, T* y, Int size, uint64_t seed, int threshold, float scale, int threads) {                \
         dropout(x, y, size, seed, threshold, scale, threads);                                                                \
+    }                                                                                                                        \
+    void column_sums_##NAME(const T* x, float* sums, Int rows, Int cols, int threads) {                                      \
+        column_sums(x, sums, rows, cols, threads);                                                                           \
     }                                                                                                                        \
     void gelu_##NAME(const T* x, T* y, T* slope, Int size, int threads) { gelu(x, y, slope, size, threads); }
 FOR_TYPE(f32, float)

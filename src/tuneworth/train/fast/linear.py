@@ -12,6 +12,8 @@ import torch
 from torch import nn
 from torch.autograd import Function
 
+from tuneworth.train.fast import compiled
+
 
 class PackedLinear(nn.Linear):
     """y = x Wᵀ + b with W frozen, in bf16 under autocast; the bias may be trained, and its gradient is summed in float32.
@@ -56,7 +58,7 @@ class _Linear(Function):
         of_input, of_bias, _ = ctx.needs_input_grad
         return (
             _product(gradient, ctx.module.packed_back(), None) if of_input else None,
-            gradient.flatten(0, -2).sum(0, dtype=torch.float32) if of_bias else None,
+            compiled.column_sums(gradient) if of_bias else None,
             None,
         )
 
