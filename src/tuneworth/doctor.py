@@ -31,6 +31,11 @@ def examine() -> Iterator[tuple[str, str]]:
     yield "device", f"{device} ({devices.environment(device, 'auto')['device']})"
     fast = devices.has_bf16(device)
     yield "precision", "bf16 (in hardware)" if fast else "fp32 (bf16 is not in the hardware, so auto does not use it)"
+    from tuneworth.train.fast import compiled
+
+    built = compiled.library()
+    slower = f"{built}: training on a CPU is slower without; a C++ compiler (gcc or clang) is all it takes"
+    yield "compiled parts", slower if isinstance(built, str) else "built for this processor"
     yield "workers", f"{worker_count('auto', 'auto')} at once with --workers auto"
     yield "packaged model", _packaged()
 

@@ -134,13 +134,14 @@ def test_a_run_resumed_on_the_fast_path_ends_to_the_bit_where_the_whole_one_does
 
 def test_the_environment_says_which_path_a_model_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     said = {}
-    for name in ("bert", "llama"):
+    for name in ("bert", "albert", "llama"):
         model = load(
             str(make_model_dir(name, tmp_path / name)), 2, "classification", torch.Generator().manual_seed(0)
         ).model
         lay_out(model, torch.device("cpu"), "fp32")
         said[name] = kernels(model)
     assert said["bert"] == "fast"
+    assert "padded batches" in said["albert"]
     assert "shares key heads" in said["llama"]
     monkeypatch.setenv("TUNEWORTH_PLAIN", "1")
     model = load(str(tmp_path / "bert"), 2, "classification", torch.Generator().manual_seed(0)).model

@@ -25,7 +25,7 @@ from tuneworth.train.fast.last_layer import first_token_only
 from tuneworth.train.fast.linear import PackedLinear, packable
 from tuneworth.train.fast.lora import FusedLora, fusable
 from tuneworth.train.fast.norm import CompiledNorm, replaceable
-from tuneworth.train.fast.packing import pack, packs
+from tuneworth.train.fast.packing import PACKING, pack, packs
 
 NAME = "tuneworth_cpu"
 AT_ONCE = 6 * 2**20
@@ -49,9 +49,14 @@ def kernels(model: PreTrainedModel) -> str:
         return "plain, as TUNEWORTH_PLAIN asks"
     if model.device.type != "cpu":
         return "plain"
-    if model.config._attn_implementation == NAME:
-        return "fast"
-    return f"fast, but for attention: {model.config.model_type} shares key heads, which is left to transformers"
+    family, lacking = model.config.model_type, []
+    if model.config._attn_implementation != NAME:
+        lacking.append(f"{family} shares key heads, so attention is left to transformers")
+    elif not any(hasattr(module, PACKING) for module in model.modules()):
+        lacking.append(f"{family} works on padded batches")
+    if isinstance(found := compiled.library(), str):
+        lacking = [f"nothing is compiled ({found})"]
+    return "; ".join(["fast", *lacking])
 
 
 def tokens_at_once(model: PreTrainedModel) -> int | None:

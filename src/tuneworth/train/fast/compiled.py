@@ -19,13 +19,24 @@ import tempfile
 from ctypes import c_float, c_int, c_int64, c_uint64, c_void_p
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from tuneworth.fits import cache_dir
 
 SOURCES = tuple(Path(__file__).with_name(name) for name in ("lanes.h", "kernels.cpp", "attention.cpp"))
-FLAGS = ("-O3", "-march=native", "-std=gnu++17", "-fopenmp", "-fno-math-errno", "-fno-trapping-math", "-shared", "-fPIC", "-w")
+FLAGS = (
+    "-O3",
+    "-march=native",
+    "-std=gnu++17",
+    "-fopenmp",
+    "-fno-math-errno",
+    "-fno-trapping-math",
+    "-shared",
+    "-fPIC",
+    "-w",
+)
 """None of -ffast-math: a NaN must stay one, and exp's rounding trick is arithmetic that it would undo."""
 OFF = "TUNEWORTH_CXX"
 """The environment variable that names another compiler than c++; empty: none."""
@@ -33,7 +44,7 @@ SUFFIX = {torch.float32: "f32", torch.bfloat16: "bf16"}
 
 
 _DROPOUT = [c_uint64, c_int, c_float, c_int]
-_SIGNATURES = {
+_SIGNATURES: dict[str, list[Any]] = {
     "dropout": [c_void_p, c_void_p, c_int64, *_DROPOUT],
     "column_sums": [c_void_p, c_void_p, c_int64, c_int64, c_int],
     "gelu": [c_void_p, c_void_p, c_void_p, c_int64, c_int],
@@ -57,7 +68,9 @@ def library() -> ctypes.CDLL | str:
         found = ctypes.CDLL(str(path))
     except subprocess.CalledProcessError as error:
         lines = error.stderr.strip().splitlines()
-        return f"{compiler[0]} failed: {next((line for line in lines if 'error' in line), lines[-1] if lines else error)}"
+        return (
+            f"{compiler[0]} failed: {next((line for line in lines if 'error' in line), lines[-1] if lines else error)}"
+        )
     except OSError as error:
         return f"not built: {error}"
     return found
@@ -193,7 +206,11 @@ def norm(
     """LayerNorm over the last dimension: (y in `dtype`, mean, reciprocal deviation), the latter two of shape (rows,)."""
     cols = x.shape[-1]
     rows = x.numel() // cols
-    y, mean, rstd = torch.empty_like(x, dtype=dtype), x.new_empty(rows, dtype=torch.float32), x.new_empty(rows, dtype=torch.float32)
+    y, mean, rstd = (
+        torch.empty_like(x, dtype=dtype),
+        x.new_empty(rows, dtype=torch.float32),
+        x.new_empty(rows, dtype=torch.float32),
+    )
     _function("norm", f"{SUFFIX[x.dtype]}_{SUFFIX[dtype]}")(
         x.data_ptr(), weight.data_ptr(), bias.data_ptr(), y.data_ptr(), mean.data_ptr(), rstd.data_ptr(), rows, cols, eps,
         torch.get_num_threads(),

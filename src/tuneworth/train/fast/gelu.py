@@ -38,4 +38,5 @@ class _GELU(Function):
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> torch.Tensor:
         (slope,) = ctx.saved_tensors
-        return gradient * slope
+        into_input: torch.Tensor = gradient * slope
+        return into_input

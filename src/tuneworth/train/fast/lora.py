@@ -13,7 +13,11 @@ class FusedLora(Linear):  # type: ignore[misc]
 
     def forward(self, x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
         names = self.active_adapters
-        alone = len(names) == 1 and names[0] in self.lora_A and not (self.disable_adapters or self.merged or self.lora_variant)
+        alone = (
+            len(names) == 1
+            and names[0] in self.lora_A
+            and not (self.disable_adapters or self.merged or self.lora_variant)
+        )
         if args or kwargs or not alone or self.lora_B[names[0]].bias is not None:
             result: torch.Tensor = super().forward(x, *args, **kwargs)
             return result

@@ -43,5 +43,6 @@ class _Norm(Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        x, weight, mean, rstd = ctx.saved_tensors
         trained = any(ctx.needs_input_grad[1:3])
-        return (*compiled.norm_backward(gradient, *ctx.saved_tensors, trained), None, None)
+        return (*compiled.norm_backward(gradient, x, weight, mean, rstd, trained), None, None)

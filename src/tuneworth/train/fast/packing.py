@@ -31,7 +31,7 @@ def packs(model: PreTrainedModel) -> bool:
     if config.model_type not in PLACES or not compiled.there():
         return False
     one_each = len(list(layers(model, "the fast path"))) == config.num_hidden_layers
-    return one_each and config.hidden_size // config.num_attention_heads % 2 == 0
+    return one_each and bool(config.hidden_size // config.num_attention_heads % 2 == 0)
 
 
 def pack(model: PreTrainedModel) -> None:
@@ -64,7 +64,7 @@ class Packing:
     query: torch.Tensor | None = None
     context: torch.Tensor | None = None
 
-    def enter(self, model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def enter(self, model: PreTrainedModel, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Forward pre-hook of the model: its tokens, end to end. Inputs in other words than ours stay as they are."""
         ids = kwargs.get("input_ids")
         if args or ids is None or kwargs.get("position_ids") is not None:
@@ -85,7 +85,7 @@ class Packing:
 
         self.now, self.first = Sequences(starts, rows), starts[:-1]
         packed = {
-            "input_ids": flat(ids, model.config.pad_token_id),  # type: ignore[union-attr]
+            "input_ids": flat(ids, model.config.pad_token_id),
             "position_ids": flat(kept.cumsum(1) - 1 + self.first_position, 0),
             "attention_mask": ids.new_zeros((1, 1, 1, 1), dtype=torch.float32),  # of four axes: is passed on as it is
         }
@@ -155,7 +155,13 @@ class _Attention(Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        return (*compiled.attention_backward(gradient.contiguous(), *ctx.saved_tensors, *ctx.rest), None, None, None, None)
+        return (
+            *compiled.attention_backward(gradient.contiguous(), *ctx.saved_tensors, *ctx.rest),
+            None,
+            None,
+            None,
+            None,
+        )
 
 
 def _by_row(x: torch.Tensor) -> torch.Tensor:
