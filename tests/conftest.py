@@ -21,11 +21,14 @@ if hasattr(os, "sched_setaffinity") and "PYTEST_XDIST_WORKER" in os.environ:
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import pytest
+from hypothesis import settings
 
 from families import make_model_dir
 from tuneworth.spec import StudySpec
 from tuneworth.study import Study
 
+settings.register_profile("untimed", deadline=None)  # a shared machine says nothing by a test's time
+settings.load_profile("untimed")
 # What a shell starts in the background ignores Ctrl-C, and so would every child: tests of interrupts need it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 # Budgets in seconds want the machine alone, by a lock in the temporary directory: a real run beside the tests would keep

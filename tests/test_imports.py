@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "tuneworth"
 
 LAYERS = [
-    {"errors", "starter", "words"},
+    {"cache", "errors", "starter", "words"},
     {"predictions", "spec"},
     {"events", "models", "stats"},
     {"methods", "results", "store", "tasks"},

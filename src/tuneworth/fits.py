@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterable
 from contextlib import suppress
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from tuneworth.cache import cache_dir
 from tuneworth.spec import TrialSpec
 
-__all__ = ["cache_dir", "fit_of", "known", "remember"]
+__all__ = ["fit_of", "known", "remember"]
 
 
 def fit_of(trial: TrialSpec) -> str:
@@ -35,11 +35,6 @@ def remember(fits: Iterable[str]) -> None:
         _file().parent.mkdir(parents=True, exist_ok=True)
         with _file().open("a", encoding="ascii") as file:
             file.write("".join(f"{fit}\n" for fit in fits))
-
-
-def cache_dir() -> Path:
-    """Where the user's machine keeps what can be made again."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "tuneworth"
 
 
 def _file() -> Path:

@@ -122,7 +122,7 @@ def reference(
 
 @needs_compiler
 @TYPES
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     lengths=st.lists(st.integers(1, 70), min_size=1, max_size=5), heads=st.integers(1, 3), half=st.integers(1, 20),
     spare=st.integers(0, 9), first=st.booleans(), p=st.sampled_from([0.0, 0.1]), seed=st.integers(0, 2**62),

@@ -23,7 +23,7 @@ from typing import Any
 
 import torch
 
-from tuneworth.fits import cache_dir
+from tuneworth.cache import cache_dir
 
 SOURCES = tuple(Path(__file__).with_name(name) for name in ("lanes.h", "kernels.cpp", "attention.cpp"))
 FLAGS = (
