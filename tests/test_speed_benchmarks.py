@@ -277,3 +277,13 @@ def test_the_gpu_s_command_runs_on_a_cpu(model: str, capfd: pytest.CaptureFixtur
     assert (found["grid"]["ran"], found["grid"]["trials"], found["grid"]["failed"]) == (2, 50, 0)
     assert found["extrapolated"] is True
     assert "extrapolated from 2 of 50 trials" in out
+
+
+def test_workers_are_compared_on_whole_studies(model: str, capfd: pytest.CaptureFixture[str]) -> None:
+    ratios = load("workers").main(
+        ["--model", model, "--task", TASK, "--methods", "bitfit", "--steps", "2", "--seeds", "2", "--repeats", "1"]
+    )
+    assert ratios[1] == 1.0
+    assert ratios[2] > 0
+    printed = capfd.readouterr().out.splitlines()
+    assert json.loads(printed[-1])["machine"]["device"].startswith("cpu")
