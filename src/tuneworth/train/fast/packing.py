@@ -37,6 +37,8 @@ def packs(model: PreTrainedModel) -> bool:
 def pack(model: PreTrainedModel) -> None:
     """Have `model`, one that `packs`, work on the tokens of its sequences alone, whatever padding it is given."""
     packing, found = Packing(), list(layers(model, "the fast path"))
+    if any(hasattr(module, PACKING) for module in model.modules()):
+        return  # laid out before
     packing.first_position = model.config.pad_token_id + 1 if found[0][1].positions_after_padding else 0
     for layer, places in found:
         setattr(layer.get_submodule(places.query.rpartition(".")[0]), PACKING, packing)
