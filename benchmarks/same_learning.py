@@ -28,6 +28,7 @@ import numpy as np
 
 from runs import Ledger, Measurement, data_dir, installed, ours, plan, test_score, theirs
 from tuneworth.errors import UserError
+from tuneworth.spec import TrialSpec
 from tuneworth.stats.compare import compare
 
 Scores = dict[tuple[str, str], dict[str, dict[int, float]]]
@@ -74,9 +75,7 @@ def runs(options: argparse.Namespace) -> Iterator[tuple[str, str, int, str, floa
                 return {"task": job.trial.task, "method": job.trial.method, "seed": job.trial.seed, "side": side,
                         **asdict(one), "score": score, "outputs": None}  # fmt: skip
 
-            # The engine's number is part of the trial's key; a change of it is nothing to the Trainer.
-            trial = job.trial if side == SIDES[0] else job.trial.model_copy(update={"engine": 0})
-            kept = ledger.once(f"{trial.key} {side}", make)
+            kept = ledger.once(key_of(job.trial, side), make)
             yield (
                 task,
                 method,
@@ -84,6 +83,13 @@ def runs(options: argparse.Namespace) -> Iterator[tuple[str, str, int, str, floa
                 side,
                 Measurement(**{k: kept[k] for k in Measurement.__annotations__}).score or 0.0,
             )
+
+
+def key_of(trial: TrialSpec, side: str) -> str:
+    """What a finished run is kept under. The engine's number is part of a trial's key; a change of it is nothing to the Trainer."""
+    if side != SIDES[0]:
+        trial = TrialSpec.model_validate({**trial.model_dump(), "engine": 0})  # not model_copy: a copy keeps the key
+    return f"{trial.key} {side}"
 
 
 def summary(scores: Mapping[tuple[str, str], Mapping[str, Mapping[int, float]]], margin: float) -> list[dict[str, Any]]:

@@ -232,6 +232,14 @@ def test_scores_within_the_margin_are_called_equivalent() -> None:
     ]  # fmt: skip
 
 
+def test_another_engine_repeats_tuneworth_s_runs_alone(model: str, tmp_path: Path) -> None:
+    trial = runs.plan(model, "bitfit", TASK, None, tmp_path, "cpu").trial
+    assert trial.key  # once asked for, it is kept with the trial
+    other = type(trial).model_validate({**trial.model_dump(), "engine": trial.engine + 1})
+    assert same_learning.key_of(trial, "trainer") == same_learning.key_of(other, "trainer")
+    assert same_learning.key_of(trial, "tuneworth") != same_learning.key_of(other, "tuneworth")
+
+
 def test_same_learning_keeps_what_it_ran(model: str, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     with_accelerate()
     kept = tmp_path / "same.jsonl"
