@@ -124,12 +124,20 @@ def run(settings: Settings) -> dict[str, Any]:
         peak, (start, *_), end = _peak_memory(), stopwatch.marks[settings["warmup_epochs"] :], stopwatch.marks[-1]
         outputs = None
         if settings["test"]:
+            _in_order(training.args)
             outputs = training.predict(_rows(settings["test"], tokenizer, 0)).predictions.tolist()
     return {
         "seconds": end[0] - start[0], "steps": end[1] - start[1], "examples": end[2] - start[2],
         "trainable": sum(p.numel() for p in model.parameters() if p.requires_grad), "peak_memory_bytes": peak,
         "environment": _environment(), "outputs": outputs,
     }  # fmt: skip
+
+
+def _in_order(arguments: Any) -> None:
+    """Grouped by length, the Trainer predicts in that order too, and gives its outputs so."""
+    for name, ungrouped in (("train_sampling_strategy", "random"), ("group_by_length", False)):
+        if hasattr(arguments, name):
+            setattr(arguments, name, ungrouped)
 
 
 def _full(model: Any, _: set[str], __: Settings) -> tuple[Any, Any]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 
 from families import make_model_dir
@@ -191,6 +192,18 @@ def test_the_trainer_trains_the_same_parameters_on_the_same_examples(
     assert any(line.startswith("against the best peer: geometric mean") for line in table)
     assert found["peers"]["trainer"]["accelerate"]
     assert found["command"].startswith("python benchmarks/peers.py --models")
+
+
+def test_the_trainer_answers_in_the_order_of_the_questions(model: str, tmp_path: Path) -> None:
+    """Grouped by length as it trains, it would not."""
+    with_accelerate()
+    job = runs.plan(model, "bitfit", TASK, None, tmp_path, "cpu", fraction=0.1)
+    settings = runs._settings("trainer", job, 0, test=True)
+    backwards = {**settings, "test": {name: values[::-1] for name, values in settings["test"].items()}}
+    peer = load("trainer_peer")
+    forth, back = (np.array(peer.run(one)["outputs"]) for one in (settings, backwards))
+    np.testing.assert_allclose(forth, back[::-1], atol=1e-2)
+    assert np.ptp(forth[:, 0]) > 0.05, "answers alike would hide their order"
 
 
 def test_the_defaults_pad_to_the_full_length(model: str, tmp_path: Path) -> None:
