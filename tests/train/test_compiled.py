@@ -107,7 +107,7 @@ def reference(
     drawn = kept(seed, heads * of.weights(), p) if p else None
     out, place = torch.zeros_like(q), 0
     for s, (start, end) in enumerate(zip(of.starts[:-1].tolist(), of.starts[1:].tolist(), strict=True)):
-        rows = slice(s, s + 1) if of.first else slice(start, end)
+        rows = slice(s * of.queries, (s + 1) * of.queries) if of.queries else slice(start, end)
         for head in range(heads):
             cols = slice(head * width, (head + 1) * width)
             weights = (factor * q[rows, cols] @ k[start:end, cols].T).softmax(-1)
@@ -125,17 +125,17 @@ def reference(
 @settings(max_examples=25)
 @given(
     lengths=st.lists(st.integers(1, 70), min_size=1, max_size=5), heads=st.integers(1, 3), half=st.integers(1, 20),
-    spare=st.integers(0, 9), first=st.booleans(), p=st.sampled_from([0.0, 0.1]), seed=st.integers(0, 2**62),
+    spare=st.integers(0, 9), asked=st.sampled_from([0, 1, 5]), p=st.sampled_from([0.0, 0.1]), seed=st.integers(0, 2**62),
 )  # fmt: skip
 def test_attention_both_ways(
-    dtype: torch.dtype, lengths: list[int], heads: int, half: int, spare: int, first: bool, p: float, seed: int
+    dtype: torch.dtype, lengths: list[int], heads: int, half: int, spare: int, asked: int, p: float, seed: int
 ) -> None:
     starts = torch.tensor([0, *lengths]).cumsum(0)
-    of = Sequences(starts, int(starts[-1]) + spare, first)
-    queries = len(lengths) if first else of.rows
+    of = Sequences(starts, int(starts[-1]) + spare, asked)
+    queries = asked * len(lengths) if asked else of.rows
     q, k, v, g = (noise(rows, heads * 2 * half, seed=seed % 1000 + i).to(dtype)
                   for i, rows in enumerate((queries, of.rows, of.rows, queries)))  # fmt: skip
-    if not first:
+    if not asked:
         g[starts[-1] :] = 7.0  # rows that are nobody's: whatever comes for them is not looked at
     dropout = Dropout(seed, threshold(p), scale(p))
     context, weights = compiled.attention(q, k, v, heads, 0.3, of, dropout)

@@ -25,6 +25,7 @@ class Places:
 
     layers: str
     query: str
+    key: str
     value: str
     attention_dense: str
     attention_out: str
@@ -39,6 +40,7 @@ class Places:
 _BERT = Places(
     layers="encoder.layer.*",
     query="attention.self.query",
+    key="attention.self.key",
     value="attention.self.value",
     attention_dense="attention.output.dense",
     attention_out="attention.output.dropout",
@@ -50,6 +52,7 @@ _BERT = Places(
 _DISTILBERT = Places(
     layers="transformer.layer.*",
     query="attention.q_lin",
+    key="attention.k_lin",
     value="attention.v_lin",
     attention_dense="attention.out_lin",
     attention_out="attention.out_lin",
@@ -61,6 +64,7 @@ _DISTILBERT = Places(
 _ALBERT = Places(  # layers that ALBERT shares are one module: what is added to it is shared as well
     layers="encoder.albert_layer_groups.*.albert_layers.*",
     query="attention.query",
+    key="attention.key",
     value="attention.value",
     attention_dense="attention.dense",
     attention_out="attention.output_dropout",

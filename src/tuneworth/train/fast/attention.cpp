@@ -115,26 +115,26 @@ static void put_rows(const float* from, Int width, T* to, Int stride, Int rows, 
     for (Int i = 0; i < rows; i++) EACH (j, n, cols) store(to + i * stride + j, load(from + i * width + j), n);
 }
 
-// How the work is cut. `first`: the query of a sequence's first row alone, and one row of context, each in a matrix with a
-// row a sequence. Weights of a head: its queries times `padded` keys; those of sequence s begin at heads * before[s].
+// How the work is cut. `asked`: so many queries a sequence, in a matrix that has no other rows, and as many rows of context;
+// 0: a query a row. Weights of a head: its queries times `padded` keys; those of sequence s begin at heads * before[s].
 struct Cut {
     const Int* starts;
-    Int count, first, heads, width;
+    Int count, asked, heads, width;
     std::vector<Int> before;
     Int longest = 0;
 
-    Cut(const Int* starts, Int count, Int first, Int heads, Int width)
-        : starts(starts), count(count), first(first), heads(heads), width(width), before(count + 1) {
+    Cut(const Int* starts, Int count, Int asked, Int heads, Int width)
+        : starts(starts), count(count), asked(asked), heads(heads), width(width), before(count + 1) {
         for (Int s = 0; s < count; s++) {
             before[s + 1] = before[s] + queries(s) * padded(s);
             longest = std::max(longest, keys(s));
         }
     }
     Int keys(Int s) const { return starts[s + 1] - starts[s]; }
-    Int queries(Int s) const { return first ? 1 : keys(s); }
+    Int queries(Int s) const { return asked ? asked : keys(s); }
     Int padded(Int s) const { return up(keys(s), PADDED); }
     Int row() const { return heads * width; }
-    Int query_row(Int s) const { return first ? s : starts[s]; }
+    Int query_row(Int s) const { return asked ? s * asked : starts[s]; }
 };
 
 // Room for one head's work, a thread's own.
@@ -147,7 +147,7 @@ struct Room {
     std::vector<uint8_t> bytes;
 
     explicit Room(const Cut& cut) {
-        Int keys = up(cut.longest, PADDED), width = up(cut.width, WIDTH), rows = cut.longest + 1, most = std::max(keys, width);
+        Int keys = up(cut.longest, PADDED), width = up(cut.width, WIDTH), rows = std::max(cut.longest, cut.asked) + 1, most = std::max(keys, width);
         scores.resize(rows * keys), out.resize(rows * width);
         one.resize(rows * keys), other.resize(rows * keys);
         turned.resize(width * keys), down.resize(rows * width), left.resize(rows * most), right.resize(rows * keys);
@@ -157,14 +157,14 @@ struct Room {
 
 // weights = softmax(factor q k'), context = (weights with their dropout) v.
 template <class T>
-static void attention(const T* q, const T* k, const T* v, T* weights, T* context, const Int* starts, Int count, Int first,
+static void attention(const T* q, const T* k, const T* v, T* weights, T* context, const Int* starts, Int count, Int asked,
                       Int heads, Int width, float factor, uint64_t seed, int threshold, float scale, int threads) {
-    const Cut cut(starts, count, first, heads, width);
+    const Cut cut(starts, count, asked, heads, width);
     const Int PAIR = Unit<T>::PAIR, row = cut.row(), across = up(width, WIDTH);
 #pragma omp parallel num_threads(threads)
     {
         Room<T> room(cut);
-#pragma omp for schedule(dynamic, 4)
+#pragma omp for schedule(dynamic)
         for (Int piece = 0; piece < count * heads; piece++) {
             Int s = piece / heads, head = piece % heads, keys = cut.keys(s), queries = cut.queries(s), padded = cut.padded(s);
             Int at_query = cut.query_row(s) * row + head * width, at_key = starts[s] * row + head * width;
@@ -208,14 +208,14 @@ static void attention(const T* q, const T* k, const T* v, T* weights, T* context
 // ds = factor w (d - rowsum(d w)); dq = ds k; dk = ds' q.
 template <class T>
 static void attention_backward(const T* g, const T* q, const T* k, const T* v, const T* weights, T* dq, T* dk, T* dv,
-                               const Int* starts, Int count, Int first, Int heads, Int width, float factor, uint64_t seed,
+                               const Int* starts, Int count, Int asked, Int heads, Int width, float factor, uint64_t seed,
                                int threshold, float scale, int threads) {
-    const Cut cut(starts, count, first, heads, width);
+    const Cut cut(starts, count, asked, heads, width);
     const Int PAIR = Unit<T>::PAIR, row = cut.row(), across = up(width, WIDTH);
 #pragma omp parallel num_threads(threads)
     {
         Room<T> room(cut);
-#pragma omp for schedule(dynamic, 4)
+#pragma omp for schedule(dynamic)
         for (Int piece = 0; piece < count * heads; piece++) {
             Int s = piece / heads, head = piece % heads, keys = cut.keys(s), queries = cut.queries(s), padded = cut.padded(s);
             Int at_query = cut.query_row(s) * row + head * width, at_key = starts[s] * row + head * width;
@@ -261,14 +261,14 @@ static void attention_backward(const T* g, const T* q, const T* k, const T* v, c
 
 extern "C" {
 #define FOR_TYPE(NAME, T)                                                                                                      \
-    void attention_##NAME(const T* q, const T* k, const T* v, T* weights, T* context, const Int* starts, Int count, Int first, \
+    void attention_##NAME(const T* q, const T* k, const T* v, T* weights, T* context, const Int* starts, Int count, Int asked, \
                           Int heads, Int width, float factor, uint64_t seed, int threshold, float scale, int threads) {        \
-        attention(q, k, v, weights, context, starts, count, first, heads, width, factor, seed, threshold, scale, threads);     \
+        attention(q, k, v, weights, context, starts, count, asked, heads, width, factor, seed, threshold, scale, threads);     \
     }                                                                                                                          \
     void attention_backward_##NAME(const T* g, const T* q, const T* k, const T* v, const T* weights, T* dq, T* dk, T* dv,      \
-                                   const Int* starts, Int count, Int first, Int heads, Int width, float factor, uint64_t seed, \
+                                   const Int* starts, Int count, Int asked, Int heads, Int width, float factor, uint64_t seed, \
                                    int threshold, float scale, int threads) {                                                  \
-        attention_backward(g, q, k, v, weights, dq, dk, dv, starts, count, first, heads, width, factor, seed, threshold,       \
+        attention_backward(g, q, k, v, weights, dq, dk, dv, starts, count, asked, heads, width, factor, seed, threshold,       \
                            scale, threads);                                                                                    \
     }
 FOR_TYPE(f32, float)

@@ -143,11 +143,11 @@ def gelu(x: torch.Tensor, with_slope: bool) -> tuple[torch.Tensor, torch.Tensor 
 @dataclass(frozen=True)
 class Sequences:
     """Sequences of tokens that lie end to end: sequence s in rows starts[s] to starts[s + 1] of `rows`, of which the last ones
-    may be nobody's. `first`: of each, the first token's query alone is asked, in a row of its own."""
+    may be nobody's. `queries`: so many are asked of each, in rows of their own; 0: a query a row."""
 
     starts: torch.Tensor
     rows: int
-    first: bool = False
+    queries: int = 0
 
     @property
     def lengths(self) -> torch.Tensor:
@@ -156,7 +156,7 @@ class Sequences:
     def weights(self) -> int:
         """How many attention weights a head has: a query's are padded to a multiple of 16, as attention.cpp has it."""
         padded = (self.lengths + 15) // 16 * 16
-        return int((padded if self.first else padded * self.lengths).sum())
+        return int((padded * (self.queries or self.lengths)).sum())
 
 
 @dataclass(frozen=True)
@@ -169,15 +169,15 @@ class Dropout:
 def attention(
     q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, heads: int, factor: float, of: Sequences, dropout: Dropout
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """(context, weights) of q, k and v, each of shape (rows, heads * width); `q` and the context have a row a sequence where
-    `of.first`. In bfloat16 the width is even. Rows that are nobody's get zeros."""
+    """(context, weights) of q, k and v, each of shape (rows, heads * width); q and the context have `of.queries` rows a sequence
+    where that is not 0. In bfloat16 the width is even. Rows that are nobody's get zeros."""
     context = torch.empty_like(q)
     weights = torch.empty(heads * of.weights(), dtype=q.dtype)
     _function("attention", SUFFIX[q.dtype])(
-        *(x.data_ptr() for x in (q, k, v, weights, context, of.starts)), len(of.starts) - 1, of.first, heads,
+        *(x.data_ptr() for x in (q, k, v, weights, context, of.starts)), len(of.starts) - 1, of.queries, heads,
         q.shape[1] // heads, factor, dropout.seed, dropout.threshold, dropout.scale, torch.get_num_threads(),
     )  # fmt: skip
-    return _nobodys_zeroed(context, of, of.first), weights
+    return context if of.queries else _nobodys_zeroed(context, of), weights
 
 
 def attention_backward(
@@ -185,18 +185,16 @@ def attention_backward(
     factor: float, of: Sequences, dropout: Dropout,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:  # fmt: skip
     """The gradients of q, k and v, from that of the context."""
-    out = tuple(torch.empty_like(x) for x in (q, k, v))
+    dq, dk, dv = (torch.empty_like(x) for x in (q, k, v))
     _function("attention_backward", SUFFIX[q.dtype])(
-        *(x.data_ptr() for x in (gradient, q, k, v, weights, *out, of.starts)), len(of.starts) - 1, of.first, heads,
+        *(x.data_ptr() for x in (gradient, q, k, v, weights, dq, dk, dv, of.starts)), len(of.starts) - 1, of.queries, heads,
         q.shape[1] // heads, factor, dropout.seed, dropout.threshold, dropout.scale, torch.get_num_threads(),
     )  # fmt: skip
-    dq, dk, dv = (_nobodys_zeroed(x, of, of.first and x is out[0]) for x in out)
-    return dq, dk, dv
+    return dq if of.queries else _nobodys_zeroed(dq, of), _nobodys_zeroed(dk, of), _nobodys_zeroed(dv, of)
 
 
-def _nobodys_zeroed(x: torch.Tensor, of: Sequences, by_sequence: bool) -> torch.Tensor:
-    if not by_sequence:
-        x[int(of.starts[-1]) :] = 0
+def _nobodys_zeroed(x: torch.Tensor, of: Sequences) -> torch.Tensor:
+    x[int(of.starts[-1]) :] = 0
     return x
 
 

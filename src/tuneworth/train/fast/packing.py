@@ -1,7 +1,9 @@
 """Batches without padding: a padded batch goes in, its tokens lie end to end within the model, its logits come out as ever.
 
 Attention knows where a sequence begins and ends; all other modules treat tokens one by one anyway. So does what methods hang
-on them. And the last layer, behind its keys and values, works on each sequence's first token alone, as in `last_layer`.
+on them. And the last layer works on each sequence's first token alone, as in `last_layer`; where its keys and values are plain
+projections, these are not even made: a query's products with all keys W_k x are those of W_kᵀ q with all x, and a mean of values
+W_v x is W_v times the mean of x. (What is added to all keys alike changes no weight: their bias gets no gradient here.)
 
 The number of rows is rounded up a little: then few shapes occur, and PyTorch's library, which builds code for each shape of
 a product that it meets, soon has them all (docs/log.md).
@@ -12,6 +14,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 from torch.autograd import Function
 from transformers import PreTrainedModel
@@ -43,6 +46,14 @@ def pack(model: PreTrainedModel) -> None:
     for layer, places in found:
         setattr(layer.get_submodule(places.query.rpartition(".")[0]), PACKING, packing)
     layer, places = found[-1]
+    key, value = (layer.get_submodule(path) for path in (places.key, places.value))
+    if all(
+        type(module) is nn.Linear and not module._forward_hooks and not module._forward_pre_hooks
+        for module in (key, value)
+    ):
+        packing.projections = (key, value)
+        for module in (key, value):
+            module.__class__, module.packing = _NotMade, packing
     packing.last = layer.get_submodule(places.query.rpartition(".")[0])
     layer.get_submodule(places.query).register_forward_pre_hook(packing.first_alone)
     layer.get_submodule(places.query).register_forward_hook(packing.keep_query)
@@ -65,6 +76,9 @@ class Packing:
     counts on a row a token: they pass it by, here."""
     query: torch.Tensor | None = None
     context: torch.Tensor | None = None
+    projections: tuple[nn.Linear, nn.Linear] | None = None
+    """The last layer's keys and values, where they are not made, and `hidden`, what they would have read."""
+    hidden: torch.Tensor | None = None
 
     def enter(self, model: PreTrainedModel, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Forward pre-hook of the model: its tokens, end to end. Inputs in other words than ours stay as they are."""
@@ -96,7 +110,7 @@ class Packing:
         return args, {**kwargs, **packed}
 
     def leave(self, *_: Any) -> None:
-        self.now = self.query = self.context = None
+        self.now = self.query = self.context = self.hidden = None
 
     def attend(
         self, module: nn.Module, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, factor: float, p: float
@@ -104,16 +118,37 @@ class Packing:
         """What the model's code expects of attention: (1, heads, rows, width) -> (1, rows, heads, width)."""
         assert self.now is not None
         _, heads, rows, width = key.shape
-        of = Sequences(self.now.starts, rows, first=module is self.last)
-        q = self.query if of.first else _by_row(query)
-        assert q is not None
-        context: torch.Tensor = _Attention.apply(  # type: ignore[no-untyped-call]
-            q.to(key.dtype), _by_row(key), _by_row(value), heads, factor, of, p
-        )
-        if not of.first:
+        if module is not self.last:
+            context = _attention(_by_row(query), _by_row(key), _by_row(value), heads, factor, self.now, p)
             return context.view(1, rows, heads, width)
+        assert self.query is not None
+        if self.projections is None:
+            of = Sequences(self.now.starts, rows, queries=1)
+            context = _attention(self.query.to(key.dtype), _by_row(key), _by_row(value), heads, factor, of, p)
+        else:
+            context = self._attend_to_input(heads, factor, p)
         self.context = context[:, None]
         return context.new_zeros(()).expand(1, rows, heads, width)
+
+    def _attend_to_input(self, heads: int, factor: float, p: float) -> torch.Tensor:
+        """The last layer's context, (sequences, hidden), by what its keys and values would have been made of."""
+        assert self.now is not None
+        assert self.query is not None
+        assert self.hidden is not None
+        assert self.projections is not None
+        key, value = self.projections
+        of = Sequences(self.now.starts, self.now.rows, queries=heads)
+        count, size = self.query.shape
+        by_head = self.query.view(count, heads, -1).transpose(0, 1)  # (heads, sequences, width)
+        q = torch.bmm(by_head, key.weight.view(heads, -1, size)).transpose(0, 1).reshape(count * heads, size)
+        # a column of ones beside x: its mean, 1 but for dropout, is what the values' bias counts
+        x = F.pad(self.hidden[0].to(q.dtype), (0, 1), value=1.0)
+        bias = value.weight.new_zeros(len(value.weight)) if value.bias is None else value.bias
+        w = torch.cat([value.weight, bias[:, None]], 1)
+        x, w = (F.pad(t, (0, 1)) for t in (x, w))  # an even width, for pairs
+        mean = _attention(F.pad(q, (0, 2)), x, x, 1, factor, of, p).view(count, heads, -1)
+        by_head = torch.bmm(mean.transpose(0, 1), w.view(heads, -1, size + 2).mT.to(mean.dtype))
+        return by_head.transpose(0, 1).reshape(count, size)
 
     def first_alone(self, _module: nn.Module, inputs: tuple[Any, ...]) -> Any:
         """Forward pre-hook: (1, rows, hidden) -> (1, sequences, hidden)."""
@@ -139,6 +174,25 @@ class Packing:
     def first_to_batch(self, _module: nn.Module, inputs: tuple[Any, ...]) -> Any:
         """Forward pre-hook: (1, rows, hidden) -> (sequences, 1, hidden)."""
         return None if self.now is None else (inputs[0].index_select(1, self.first).transpose(0, 1),)
+
+
+class _NotMade(nn.Linear):
+    """A projection of the last layer whose result nobody reads while a packed batch is in hand."""
+
+    packing: Packing
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.packing.now is None:
+            return super().forward(x)
+        self.packing.hidden = x
+        return x.new_zeros(()).expand(*x.shape[:-1], self.out_features)
+
+
+def _attention(
+    q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, heads: int, factor: float, of: Sequences, p: float
+) -> torch.Tensor:
+    context: torch.Tensor = _Attention.apply(q, k, v, heads, factor, of, p)  # type: ignore[no-untyped-call]
+    return context
 
 
 class _Attention(Function):
