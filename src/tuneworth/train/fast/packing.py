@@ -53,7 +53,8 @@ def pack(model: PreTrainedModel) -> None:
     ):
         packing.projections = (key, value)
         for module in (key, value):
-            module.__class__, module.packing = _NotMade, packing
+            module.__class__ = _NotMade
+            module.packing = packing  # type: ignore[assignment]
     packing.last = layer.get_submodule(places.query.rpartition(".")[0])
     layer.get_submodule(places.query).register_forward_pre_hook(packing.first_alone)
     layer.get_submodule(places.query).register_forward_hook(packing.keep_query)
