@@ -47,12 +47,9 @@ def pack(model: PreTrainedModel) -> None:
         setattr(layer.get_submodule(places.query.rpartition(".")[0]), PACKING, packing)
     layer, places = found[-1]
     key, value = (layer.get_submodule(path) for path in (places.key, places.value))
-    if all(
-        type(module) is nn.Linear and not module._forward_hooks and not module._forward_pre_hooks
-        for module in (key, value)
-    ):
+    if isinstance(key, nn.Linear) and isinstance(value, nn.Linear) and _plain(key) and _plain(value):
         packing.projections = (key, value)
-        for module in (key, value):
+        for module in packing.projections:
             module.__class__ = _NotMade
             module.packing = packing  # type: ignore[assignment]
     packing.last = layer.get_submodule(places.query.rpartition(".")[0])
@@ -219,6 +216,10 @@ class _Attention(Function):
             None,
             None,
         )
+
+
+def _plain(module: nn.Module) -> bool:
+    return type(module) is nn.Linear and not module._forward_hooks and not module._forward_pre_hooks
 
 
 def _by_row(x: torch.Tensor) -> torch.Tensor:
