@@ -115,6 +115,10 @@ static void put_rows(const float* from, Int width, T* to, Int stride, Int rows, 
     for (Int i = 0; i < rows; i++) EACH (j, n, cols) store(to + i * stride + j, load(from + i * width + j), n);
 }
 
+struct Piece {
+    Int keys, queries, padded, at_query, at_key, at_weight;
+};
+
 // How the work is cut. `asked`: so many queries a sequence, in a matrix that has no other rows, and as many rows of context;
 // 0: a query a row. Weights of a head: its queries times `padded` keys; those of sequence s begin at heads * before[s].
 struct Cut {
@@ -134,7 +138,12 @@ struct Cut {
     Int queries(Int s) const { return asked ? asked : keys(s); }
     Int padded(Int s) const { return up(keys(s), PADDED); }
     Int row() const { return heads * width; }
-    Int query_row(Int s) const { return asked ? s * asked : starts[s]; }
+    // One head of one sequence, and where its first query (or row of context), key (or value) and weight are.
+    Piece piece(Int number) const {
+        Int s = number / heads, head = number % heads, query_row = asked ? s * asked : starts[s];
+        return {keys(s), queries(s), padded(s), query_row * row() + head * width, starts[s] * row() + head * width,
+                heads * before[s] + head * queries(s) * padded(s)};
+    }
 };
 
 // Room for one head's work, a thread's own.
@@ -165,10 +174,8 @@ static void attention(const T* q, const T* k, const T* v, T* weights, T* context
     {
         Room<T> room(cut);
 #pragma omp for schedule(dynamic)
-        for (Int piece = 0; piece < count * heads; piece++) {
-            Int s = piece / heads, head = piece % heads, keys = cut.keys(s), queries = cut.queries(s), padded = cut.padded(s);
-            Int at_query = cut.query_row(s) * row + head * width, at_key = starts[s] * row + head * width;
-            Int at_weight = heads * cut.before[s] + head * queries * padded;
+        for (Int number = 0; number < count * heads; number++) {
+            auto [keys, queries, padded, at_query, at_key, at_weight] = cut.piece(number);
             turned(k + at_key, row, keys, width, room.turned.data(), padded);
             product(along(q + at_query, row, queries, width, room.left.data()), room.turned.data(), padded, queries, width / PAIR,
                     room.scores.data());
@@ -216,10 +223,9 @@ static void attention_backward(const T* g, const T* q, const T* k, const T* v, c
     {
         Room<T> room(cut);
 #pragma omp for schedule(dynamic)
-        for (Int piece = 0; piece < count * heads; piece++) {
-            Int s = piece / heads, head = piece % heads, keys = cut.keys(s), queries = cut.queries(s), padded = cut.padded(s);
-            Int at_query = cut.query_row(s) * row + head * width, at_key = starts[s] * row + head * width;
-            Int at_weight = heads * cut.before[s] + head * queries * padded, halves = up(queries, PAIR) / PAIR;
+        for (Int number = 0; number < count * heads; number++) {
+            auto [keys, queries, padded, at_query, at_key, at_weight] = cut.piece(number);
+            Int halves = up(queries, PAIR) / PAIR;
             turned(v + at_key, row, keys, width, room.turned.data(), padded);
             product(along(g + at_query, row, queries, width, room.left.data()), room.turned.data(), padded, queries, width / PAIR,
                     room.scores.data());

@@ -161,6 +161,8 @@ class Sequences:
 
 @dataclass(frozen=True)
 class Dropout:
+    """A byte of `seed`'s stream below `threshold` drops its element; the others are multiplied by `scale`."""
+
     seed: int
     threshold: int
     scale: float

@@ -47,7 +47,7 @@ def pack(model: PreTrainedModel) -> None:
         setattr(layer.get_submodule(places.query.rpartition(".")[0]), PACKING, packing)
     layer, places = found[-1]
     key, value = (layer.get_submodule(path) for path in (places.key, places.value))
-    if isinstance(key, nn.Linear) and isinstance(value, nn.Linear) and _plain(key) and _plain(value):
+    if isinstance(key, nn.Linear) and isinstance(value, nn.Linear) and _untouched(key) and _untouched(value):
         packing.projections = (key, value)
         for module in packing.projections:
             module.__class__ = _NotMade
@@ -218,7 +218,7 @@ class _Attention(Function):
         )
 
 
-def _plain(module: nn.Module) -> bool:
+def _untouched(module: nn.Module) -> bool:
     return type(module) is nn.Linear and not module._forward_hooks and not module._forward_pre_hooks
 
 
