@@ -141,7 +141,7 @@ def _stepper(trial: TrialSpec, source: str, length: int) -> Callable[[], None]:
         with devices.autocast(cpu, precision):
             loss = model(input_ids=tokens, attention_mask=torch.ones_like(tokens)).logits.float().square().mean()
         torch.autograd.backward(loss)
-        optimizer.step()
+        optimizer.clipped_step(trial.recipe.gradient_clip)
         optimizer.zero_grad(set_to_none=True)
 
     return step

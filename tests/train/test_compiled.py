@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +20,10 @@ from tuneworth.methods import get_method, method_options
 from tuneworth.methods._tune import tune
 from tuneworth.models.load import load
 from tuneworth.train.fast import compiled, kernels, lay_out, speed_up
+from tuneworth.train.fast.adamw import CompiledAdamW
 from tuneworth.train.fast.compiled import Dropout, Sequences
 from tuneworth.train.fast.dropout import kept, scale, threshold
-from tuneworth.train.fast.linear import PackedLinear, packable
+from tuneworth.train.fast.linear import PackedLinear, TrainedLinear, copy_of, packable, trainable
 from tuneworth.train.fast.lora import FusedLora
 
 needs_compiler = pytest.mark.skipif(not compiled.there(), reason=f"nothing is compiled: {compiled.library()}")
@@ -273,3 +276,107 @@ def test_lora_in_one_product_is_peft_s(tmp_path: Path) -> None:
     for fused in (layer, other):
         fused.enable_adapters(False)
     torch.testing.assert_close(layer(x), other(x))
+
+
+@needs_compiler
+def test_trained_weights_give_the_same_product_and_gradients() -> None:
+    torch.manual_seed(0)
+    plain, ours = (torch.nn.Linear(40, 24) for _ in range(2))
+    ours.load_state_dict(plain.state_dict())
+    assert trainable(ours)
+    ours.__class__ = TrainedLinear
+    ours.weight.grad_dtype = None  # type: ignore[attr-defined]
+    results = []
+    for layer in (plain, ours):
+        for part in range(2):  # of a batch
+            x = noise(3, 5, 40, seed=part).requires_grad_()
+            with torch.autocast("cpu", torch.bfloat16):
+                y = layer(x)
+            y.backward(noise(3, 5, 24, seed=2 + part).to(y.dtype))
+        assert layer.bias.grad is not None
+        assert layer.weight.grad is not None
+        assert x.grad is not None
+        results.append((y.detach(), x.grad, layer.bias.grad, layer.weight.grad))
+        torch.testing.assert_close(layer(x), F.linear(x, layer.weight, layer.bias))  # without autocast: in float32
+    assert results[1][-1].dtype == torch.float32, "two parts are not to be added up in bf16"
+    for one, other in zip(*results, strict=True):
+        torch.testing.assert_close(one, other, rtol=2e-2, atol=2e-2)
+
+
+@needs_compiler
+def test_a_trained_weight_is_rounded_anew_whoever_changes_it() -> None:
+    layer = torch.nn.Linear(40, 24)
+    layer.__class__ = TrainedLinear
+    optimizer = CompiledAdamW(layer, [{"params": list(layer.parameters()), "weight_decay": 0.0}], 0.1)
+    x, seen = noise(5, 40), []
+
+    def output() -> torch.Tensor:
+        with torch.autocast("cpu", torch.bfloat16):
+            y: torch.Tensor = layer(x)
+        seen.append(y.detach().clone())
+        return y
+
+    output().sum().backward()
+    optimizer.clipped_step(1.0)
+    assert copy_of(layer.weight) is not None, "the step leaves a copy"
+    output()
+    with torch.no_grad():
+        layer.weight.mul_(2)
+    assert copy_of(layer.weight) is None
+    output()
+    layer.load_state_dict({"weight": torch.zeros(24, 40), "bias": torch.zeros(24)})
+    assert not output().any()
+    for one, other in pairwise(seen):
+        assert not torch.equal(one, other)
+
+
+@needs_compiler
+@settings(max_examples=30)
+@given(
+    st.integers(1, 70), st.sampled_from([1, 15, 16, 37]), st.sampled_from([0.0, 0.1]), st.sampled_from([0.3, 1e9]),
+    st.integers(0, 2**32),
+)  # fmt: skip
+def test_adamw_steps_as_pytorchs_does(rows: int, cols: int, decay: float, limit: float, seed: int) -> None:
+    """A vector, a matrix whose gradient is bfloat16, and a table whose gradient is rows, some of them more than once."""
+    chance = torch.Generator().manual_seed(seed)
+    start = [torch.randn(*shape, generator=chance) for shape in ((cols,), (rows, cols), (rows, cols))]
+    sides = [[torch.nn.Parameter(x.clone()) for x in start] for _ in range(2)]
+    theirs, ours = (
+        kind([{"params": side[1:], "weight_decay": decay}, {"params": side[:1], "weight_decay": 0.0}])
+        for kind, side in zip((partial(torch.optim.AdamW, lr=1e-2), lambda g: CompiledAdamW(torch.nn.Module(), g, 1e-2)),
+                              sides, strict=True)
+    )  # fmt: skip
+    read: set[int] = set()
+    for _ in range(4):
+        batch = torch.randint(0, max(1, rows // 2), (5,), generator=chance)
+        read |= set(batch.tolist())
+        table = torch.sparse_coo_tensor(
+            batch[None], torch.randn(5, cols, generator=chance), (rows, cols), check_invariants=True
+        )
+        given = [torch.randn(cols, generator=chance), torch.randn(rows, cols, generator=chance).bfloat16(), table]
+        for p, g in zip(sides[0], given, strict=True):
+            p.grad = g.to_dense().float().clone()
+        for p, g in zip(sides[1], given, strict=True):
+            p.grad = g
+        norm = torch.nn.utils.clip_grad_norm_(sides[0], limit)
+        theirs.step()
+        assert ours.clipped_step(limit) == pytest.approx(float(norm), rel=1e-5)
+        for p, q in zip(*sides, strict=True):
+            torch.testing.assert_close(p, q, rtol=1e-5, atol=1e-6)
+    assert set(ours.state[sides[1][2]]["seen"].nonzero().flatten().tolist()) == read
+
+
+@needs_compiler
+def test_adamw_does_not_depend_on_the_number_of_threads_and_nan_shows(threads: None) -> None:  # noqa: ARG001
+    ends = []
+    for count in (1, 2, 3):
+        torch.set_num_threads(count)
+        weight = torch.nn.Parameter(noise(300, 100))
+        optimizer = CompiledAdamW(torch.nn.Module(), [{"params": [weight], "weight_decay": 0.1}], 1e-2)
+        weight.grad = noise(300, 100, seed=1)
+        ends.append((optimizer.clipped_step(0.5), weight.detach()))
+    for norm, end in ends[1:]:
+        assert norm == ends[0][0]
+        assert torch.equal(end, ends[0][1])
+    weight.grad[0, 0] = torch.nan  # type: ignore[index]
+    assert np.isnan(optimizer.clipped_step(0.5))

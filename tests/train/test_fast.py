@@ -16,8 +16,7 @@ from tuneworth.train import flops
 from tuneworth.train.batches import Batches, tokenize
 from tuneworth.train.checkpoint import Checkpointer, LoopState
 from tuneworth.train.clock import Clock
-from tuneworth.train.device import cast_frozen
-from tuneworth.train.fast import kernels, lay_out, speed_up
+from tuneworth.train.fast import adamw, kernels, lay_out, speed_up
 from tuneworth.train.fast.dropout import ByteDropout, byte_dropout
 from tuneworth.train.loop import Training, train
 
@@ -29,7 +28,6 @@ def training(
     name: str,
     scratch: Path,
     dropout: float,
-    fast: bool,
     every: float = 1e9,
     precision: Precision = "fp32",
 ) -> Training:
@@ -41,10 +39,7 @@ def training(
     for module in loaded.model.modules():
         if isinstance(module, torch.nn.Dropout):
             module.p = dropout
-    if precision == "bf16":
-        cast_frozen(loaded.model)
-    if fast:
-        speed_up(loaded.model)
+    lay_out(loaded.model, torch.device("cpu"), precision)
     tokens = tokenize(loaded.tokenizer, TEXTS, None, 64)
     batches = Batches(tokens.lengths, 8, 3)
     clock = Clock(Budget.parse("3epochs"), batches.steps_per_epoch, torch.device("cpu"))
@@ -58,6 +53,19 @@ def training(
 def to_the_end(run: Training) -> LoopState:
     *_, state = train(run)
     return state
+
+
+def losses_of_both_paths(
+    source: Path, name: str, scratch: Path, precision: Precision, monkeypatch: pytest.MonkeyPatch
+) -> list[list[float]]:
+    """The plain one's, the fast one's: of every step, over three epochs, dropout off."""
+    monkeypatch.setattr(adamw, "MANY", 8)  # the tiny model's table of embeddings counts as a large one
+    found = []
+    for plain in ("1", ""):
+        monkeypatch.setenv("TUNEWORTH_PLAIN", plain)
+        state = to_the_end(training(source, name, scratch, 0.0, precision=precision))
+        found.append([point.loss for point in state.curve])
+    return found
 
 
 @pytest.mark.parametrize("family", [*ENCODERS, *WITHOUT_BIASES])
@@ -100,36 +108,39 @@ def test_the_last_layer_works_on_the_first_token_alone(family: str, tmp_path: Pa
 
 
 @pytest.mark.parametrize("method", all_methods())
-def test_both_paths_lose_alike_step_by_step(method: str, tiny_model: Path, tmp_path: Path) -> None:
-    """float32, dropout off: the loss of every step, over three epochs."""
-    curves = [[point.loss for point in to_the_end(training(tiny_model, method, tmp_path, 0.0, fast)).curve]
-              for fast in (False, True)]  # fmt: skip
-    assert len(curves[0]) == 15
-    assert curves[0] == pytest.approx(curves[1], abs=1e-4)
+def test_both_paths_lose_alike_step_by_step(
+    method: str, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain, fast = losses_of_both_paths(tiny_model, method, tmp_path, "fp32", monkeypatch)
+    assert len(plain) == 15
+    assert plain == pytest.approx(fast, abs=1e-4)
 
 
 @pytest.mark.parametrize("method", all_methods())
-def test_both_paths_lose_alike_in_bf16_too(method: str, tiny_model: Path, tmp_path: Path) -> None:
-    """As far as eight bits go, also where the products are emulated; frozen weights are kept in bf16."""
-    runs = [training(tiny_model, method, tmp_path, 0.0, fast, precision="bf16") for fast in (False, True)]
-    curves = [[point.loss for point in to_the_end(run).curve] for run in runs]
-    assert curves[0] == pytest.approx(curves[1], abs=0.02)
-    assert curves[0] != curves[1], "two orders of rounding: equal losses would mean that one path ran twice"
-
-
-def test_a_run_resumed_on_the_fast_path_ends_to_the_bit_where_the_whole_one_does(
-    tiny_model: Path, tmp_path: Path
+def test_both_paths_lose_alike_in_bf16_too(
+    method: str, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = training(tiny_model, "full", tmp_path, 0.1, fast=True)
+    """As far as eight bits go, also where the products are emulated; frozen weights are kept in bf16."""
+    plain, fast = losses_of_both_paths(tiny_model, method, tmp_path, "bf16", monkeypatch)
+    assert plain == pytest.approx(fast, abs=0.02)
+    assert plain != fast, "two orders of rounding: equal losses would mean that one path ran twice"
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_run_resumed_on_the_fast_path_ends_to_the_bit_where_the_whole_one_does(
+    precision: Precision, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(adamw, "MANY", 8)  # the tiny model's table of embeddings counts as a large one
+    whole = training(tiny_model, "full", tmp_path, 0.1, precision=precision)
     torch.manual_seed(7)
     expected = to_the_end(whole)
-    first = training(tiny_model, "full", tmp_path, 0.1, fast=True, every=0.0)
+    first = training(tiny_model, "full", tmp_path, 0.1, every=0.0, precision=precision)
     torch.manual_seed(7)
     for number, _ in enumerate(train(first), 1):
         if number == 6:
             break
     torch.manual_seed(999)  # what a new process would have
-    second = training(tiny_model, "full", tmp_path, 0.1, fast=True)
+    second = training(tiny_model, "full", tmp_path, 0.1, precision=precision)
     assert [p.loss for p in to_the_end(second).curve] == [p.loss for p in expected.curve]
     for one, other in zip(second.model.parameters(), whole.model.parameters(), strict=True):
         assert torch.equal(one, other)

@@ -70,12 +70,9 @@ def train(run: Training) -> Iterator[LoopState]:
             for group in optimizer.param_groups:
                 group["lr"] = rate
             loss = _gradients(run, which, state)
-            norm = torch.nn.utils.clip_grad_norm_(
-                [p for p in run.model.parameters() if p.requires_grad], run.recipe.gradient_clip
-            )
-            optimizer.step()
+            norm = optimizer.clipped_step(run.recipe.gradient_clip)
             optimizer.zero_grad(set_to_none=True)
-        _check(loss, float(norm), run, state)
+        _check(loss, norm, run, state)
         if run.clock.share >= (len(state.curve) + 1) / run.evaluations - 1e-9:
             _evaluate(run, state)
         if run.checkpointer.due():

@@ -8,9 +8,19 @@ import torch
 from torch import nn
 
 from tuneworth.spec import Recipe
+from tuneworth.train.fast import plain
+from tuneworth.train.fast.adamw import CompiledAdamW, usable
 
 
-def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
+class AdamW(torch.optim.AdamW):
+    def clipped_step(self, limit: float) -> float:
+        """Scale the gradients to a global 2-norm of at most `limit` and take a step. Returns the norm before."""
+        norm = nn.utils.clip_grad_norm_([p for group in self.param_groups for p in group["params"]], limit)
+        self.step()
+        return float(norm)
+
+
+def make_optimizer(model: nn.Module, recipe: Recipe) -> AdamW | CompiledAdamW:
     """AdamW (Loshchilov and Hutter 2019) with beta = (0.9, 0.999), eps = 1e-8.
 
     Vectors and scalars (biases, LayerNorm weights) do not decay, as in BERT's own optimizer (Devlin et al. 2019).
@@ -21,8 +31,11 @@ def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
         {"params": [p for p in trained if p.ndim >= 2], "weight_decay": recipe.weight_decay},
         {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
     ]
+    groups = [g for g in groups if g["params"]]
+    if not plain() and usable(trained):
+        return CompiledAdamW(model, groups, recipe.learning_rate)
     fused = all(p.device.type in ("cpu", "cuda", "mps") for p in trained)
-    return torch.optim.AdamW([g for g in groups if g["params"]], lr=recipe.learning_rate, fused=fused)
+    return AdamW(groups, lr=recipe.learning_rate, fused=fused)
 
 
 def learning_rate(recipe: Recipe, share: float) -> float:

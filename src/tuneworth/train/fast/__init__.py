@@ -22,7 +22,7 @@ from tuneworth.train.fast.attention import attention
 from tuneworth.train.fast.dropout import ByteDropout
 from tuneworth.train.fast.gelu import CompiledGELU, exact
 from tuneworth.train.fast.last_layer import first_token_only
-from tuneworth.train.fast.linear import PackedLinear, packable
+from tuneworth.train.fast.linear import PackedLinear, TrainedLinear, packable, trainable
 from tuneworth.train.fast.lora import FusedLora, fusable
 from tuneworth.train.fast.norm import CompiledNorm, replaceable
 from tuneworth.train.fast.packing import PACKING, pack, packs
@@ -95,6 +95,8 @@ def speed_up(model: PreTrainedModel, shared: bool = False, packed: bool = False)
             module.__class__ = CompiledGELU
         elif packed and not shared and packable(module):
             module.__class__ = PackedLinear
+        elif packed and not shared and compiled.there() and trainable(module):
+            module.__class__ = TrainedLinear
         elif fusable(module):
             module.__class__ = FusedLora
 

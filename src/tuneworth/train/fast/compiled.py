@@ -16,6 +16,7 @@ import shlex
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from ctypes import c_float, c_int, c_int64, c_uint64, c_void_p
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +26,7 @@ import torch
 
 from tuneworth.cache import cache_dir
 
-SOURCES = tuple(Path(__file__).with_name(name) for name in ("lanes.h", "kernels.cpp", "attention.cpp"))
+SOURCES = tuple(Path(__file__).with_name(name) for name in ("lanes.h", "kernels.cpp", "attention.cpp", "adamw.cpp"))
 FLAGS = (
     "-O3",
     "-march=native",
@@ -52,6 +53,8 @@ _SIGNATURES: dict[str, list[Any]] = {
     "attention_backward": [*[c_void_p] * 9, *[c_int64] * 4, c_float, *_DROPOUT],
     "norm": [*[c_void_p] * 6, c_int64, c_int64, c_float, c_int],
     "norm_backward": [*[c_void_p] * 8, c_int64, c_int64, c_int],
+    "adamw_squares": [c_void_p, c_int64, c_void_p, c_int],
+    "adamw_step": [c_void_p, c_int64, *[c_float] * 4, c_int],
 }
 
 
@@ -101,10 +104,10 @@ def _fingerprint(compiler: list[str]) -> str:
 
 
 @functools.cache
-def _function(name: str, suffix: str) -> ctypes._NamedFuncPointer:
+def _function(name: str, suffix: str = "") -> ctypes._NamedFuncPointer:
     found = library()
     assert not isinstance(found, str), "who calls this has asked there()"
-    function = found[f"{name}_{suffix}"]
+    function = found[f"{name}_{suffix}" if suffix else name]
     function.argtypes, function.restype = _SIGNATURES[name], None
     return function
 
@@ -231,3 +234,50 @@ def norm_backward(
         len(mean), x.shape[-1], torch.get_num_threads(),
     )  # fmt: skip
     return dx, of_weight, of_bias
+
+
+class Parameter(ctypes.Structure):
+    """adamw.cpp's: one parameter's step, by addresses; what lies there lives as long as this."""
+
+    _fields_ = (
+        *((name, c_void_p) for name in ("value", "mean", "square", "gradient", "copy", "row_of", "seen")),
+        *((name, c_int64) for name in ("rows", "cols", "gradients")),
+        ("narrow", c_int),
+        *((name, c_float) for name in ("decay", "rate", "correction")),
+    )
+
+    @classmethod
+    def of(
+        cls, value: torch.Tensor, mean: torch.Tensor, square: torch.Tensor, gradient: torch.Tensor, copy: torch.Tensor | None,
+        rows: torch.Tensor | None, seen: torch.Tensor | None, decay: float, rate: float, correction: float,
+    ) -> Parameter:  # fmt: skip
+        """`gradient`: of value's shape, or with `rows` that of these rows of it alone. `copy`: bfloat16, of value's shape."""
+        gradient = (gradient if gradient.dtype in SUFFIX else gradient.float()).contiguous()
+        row_of = None
+        if rows is not None:
+            row_of = torch.full((len(value),), -1, dtype=torch.int32)
+            row_of[rows] = torch.arange(len(rows), dtype=torch.int32)
+        lying = (value, mean, square, gradient, copy, row_of, seen if rows is not None else None)
+        made = cls(
+            *(None if x is None else x.data_ptr() for x in lying), len(value) if rows is not None else 1,
+            value.numel() // len(value) if rows is not None else value.numel(), gradient.numel(),
+            gradient.dtype == torch.bfloat16, decay, rate, correction,
+        )  # fmt: skip
+        made.alive = lying
+        return made
+
+
+def adamw_squares(parameters: Sequence[Parameter]) -> float:
+    """The sum of the squares of all gradients."""
+    found = torch.empty((), dtype=torch.float64)
+    _function("adamw_squares")(
+        (Parameter * len(parameters))(*parameters), len(parameters), found.data_ptr(), torch.get_num_threads()
+    )
+    return float(found)
+
+
+def adamw_step(parameters: Sequence[Parameter], betas: tuple[float, float], eps: float, scale: float) -> None:
+    """AdamW's step with all gradients times `scale`, in place."""
+    _function("adamw_step")(
+        (Parameter * len(parameters))(*parameters), len(parameters), *betas, eps, scale, torch.get_num_threads()
+    )

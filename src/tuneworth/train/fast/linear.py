@@ -1,11 +1,12 @@
-"""Linear layers whose weights never change: packed once as oneDNN's bf16 products want them, for the way forward and back.
-
-A product packs its weights at every call otherwise, which costs the more the fewer tokens there are (docs/log.md).
+"""Linear layers in bf16. Weights that never change are packed once as oneDNN's products want them, for the way forward and back:
+a product packs its weights at every call otherwise, which costs the more the fewer tokens there are (docs/log.md).
+Trained weights are rounded once a step.
 """
 
 from __future__ import annotations
 
 import functools
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -26,7 +27,7 @@ class PackedLinear(nn.Linear):
     """W and Wᵀ, packed when they are first wanted: a model that only predicts needs no way back."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        if not torch.is_autocast_enabled("cpu") or torch.get_autocast_dtype("cpu") != torch.bfloat16:
+        if not _in_bf16():
             return super().forward(x)
         y: torch.Tensor = _Linear.apply(x.to(torch.bfloat16), self.bias, self)  # type: ignore[no-untyped-call]
         return y
@@ -42,9 +43,49 @@ class PackedLinear(nn.Linear):
         return self.back
 
 
+class TrainedLinear(nn.Linear):
+    """y = x Wᵀ + b with W trained, in bf16 under autocast. W is rounded once, not at every use: CompiledAdamW, which has it in
+    hand, leaves the copy. Its gradient stays in bf16, as the product gives it; those of a batch's parts add up in float32."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if not _in_bf16():
+            return super().forward(x)
+        y: torch.Tensor = _Trained.apply(x.to(torch.bfloat16), self.weight, self.bias)  # type: ignore[no-untyped-call]
+        return y
+
+
+def copy_of(weight: torch.Tensor) -> torch.Tensor | None:
+    """The bf16 copy that goes with a trained weight, if there is one that is not out of date."""
+    copy: _Copy | None = getattr(weight, _COPY, None)
+    return copy.tensor if copy is not None and copy.version == weight._version else None
+
+
+def rounded(weight: torch.Tensor) -> torch.Tensor:
+    """`copy_of(weight)`, made where there is none."""
+    copy = copy_of(weight)
+    if copy is None:
+        copy = weight.detach().to(torch.bfloat16)
+        setattr(weight, _COPY, _Copy(copy, weight._version))
+    return copy
+
+
+_COPY = "tuneworth_bf16"
+
+
+@dataclass(frozen=True)
+class _Copy:
+    tensor: torch.Tensor
+    version: int
+    """Of the weight: PyTorch counts the changes that it makes. CompiledAdamW's are not counted, for it changes both."""
+
+
 def packable(module: nn.Module) -> bool:
     """Whether `module` is a frozen Linear layer, and this PyTorch can pack it."""
     return type(module) is nn.Linear and not module.weight.requires_grad and _can_pack()
+
+
+def trainable(module: nn.Module) -> bool:
+    return type(module) is nn.Linear and module.weight.requires_grad and module.weight.dtype == torch.float32
 
 
 class _Linear(Function):
@@ -63,6 +104,26 @@ class _Linear(Function):
         )
 
 
+class _Trained(Function):
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+        copy = rounded(weight)
+        ctx.save_for_backward(x)
+        ctx.weight, ctx.copy = weight, copy
+        return nn.functional.linear(x, copy, None if bias is None else bias.to(x.dtype))
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        of_input, of_weight, of_bias = ctx.needs_input_grad
+        (x,) = ctx.saved_tensors
+        found = None
+        if of_weight:
+            found = gradient.flatten(0, -2).T @ x.flatten(0, -2)
+            if ctx.weight.grad is not None:
+                ctx.weight.grad, found = ctx.weight.grad.float().add_(found), None
+        return gradient @ ctx.copy if of_input else None, found, compiled.column_sums(gradient) if of_bias else None
+
+
 def _pack(weight: torch.Tensor) -> torch.Tensor:
     """From (outputs, inputs); the layout serves any number of rows alike."""
     packed: torch.Tensor = torch.ops.mkldnn._reorder_linear_weight(weight.to(torch.bfloat16), None)
@@ -72,6 +133,10 @@ def _pack(weight: torch.Tensor) -> torch.Tensor:
 def _product(x: torch.Tensor, packed: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
     y: torch.Tensor = torch.ops.mkldnn._linear_pointwise(x, packed, bias, "none", [], "")
     return y
+
+
+def _in_bf16() -> bool:
+    return torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
 
 
 @functools.cache
