@@ -114,11 +114,11 @@ def reference(
         for head in range(heads):
             cols = slice(head * width, (head + 1) * width)
             weights = (factor * q[rows, cols] @ k[start:end, cols].T).softmax(-1)
-            padded = -(-(end - start) // 16) * 16
+            keys, padded = end - start, -(-len(weights) // 16) * 16
             if drawn is not None:
-                mask = drawn[place : place + len(weights) * padded].reshape(len(weights), padded)[:, : end - start]
+                mask = drawn[place : place + keys * padded].reshape(keys, padded)[:, : len(weights)].T
                 weights = weights * torch.from_numpy(mask.astype(np.float64)) * scale(p)
-            place += len(weights) * padded
+            place += keys * padded
             out[rows, cols] = weights @ v[start:end, cols]
     return out
 

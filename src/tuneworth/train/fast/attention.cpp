@@ -2,6 +2,9 @@
 // row holds all heads, side by side. Each head of each sequence is a piece of work of its own, small enough for the second
 // cache, so no sum depends on the number of threads.
 //
+// Weights lie key by key, queries beside each other: then softmax runs down the keys in as many lanes as there are queries, and
+// no vector is ever summed up across.
+//
 // Small products are made here, since a library's cost more to call than they take: those of bfloat16 by pairs, where the
 // processor has the instruction for it, all others in float32.
 
@@ -36,7 +39,7 @@ static inline void unit(const float* from, float& to) { to = *from; }
 static inline void unit(const bf16* from, float& to) { to = number(*from); }
 static inline void unit(const bf16* from, uint32_t& to) { std::memcpy(&to, from, 4); }
 
-const Int PADDED = 16;  // weights of a query are padded to a multiple of it, whatever the processor
+const Int PADDED = 16;  // queries are padded to a multiple of it, whatever the processor
 static inline Int up(Int n, Int multiple) { return (n + multiple - 1) / multiple * multiple; }
 
 // A left side: the unit of output row i and step k is at[i * row + k * next].
@@ -91,7 +94,9 @@ static inline void block(Left<U> a, const U* b, Int width, Int steps, float* c, 
         for (Int i = 0; i < ROWS; i++)
             for (Int v = 0; v < VECTORS; v++) sums[i][v] = step(sums[i][v], a.at[i * a.row + k * a.next], right[v]);
     }
+#pragma GCC unroll 8  // or GCC writes all sums to the stack and copies them from there
     for (Int i = 0; i < ROWS; i++)
+#pragma GCC unroll 8
         for (Int v = 0; v < VECTORS; v++) store(c + i * stride + v * WIDTH, sums[i][v]);
 }
 template <Int VECTORS, class U>
@@ -120,7 +125,7 @@ struct Piece {
 };
 
 // How the work is cut. `asked`: so many queries a sequence, in a matrix that has no other rows, and as many rows of context;
-// 0: a query a row. Weights of a head: its queries times `padded` keys; those of sequence s begin at heads * before[s].
+// 0: a query a row. Weights of a head: its keys times `padded` queries; those of sequence s begin at heads * before[s].
 struct Cut {
     const Int* starts;
     Int count, asked, heads, width;
@@ -130,19 +135,19 @@ struct Cut {
     Cut(const Int* starts, Int count, Int asked, Int heads, Int width)
         : starts(starts), count(count), asked(asked), heads(heads), width(width), before(count + 1) {
         for (Int s = 0; s < count; s++) {
-            before[s + 1] = before[s] + queries(s) * padded(s);
+            before[s + 1] = before[s] + keys(s) * padded(s);
             longest = std::max(longest, keys(s));
         }
     }
     Int keys(Int s) const { return starts[s + 1] - starts[s]; }
     Int queries(Int s) const { return asked ? asked : keys(s); }
-    Int padded(Int s) const { return up(keys(s), PADDED); }
+    Int padded(Int s) const { return up(queries(s), PADDED); }
     Int row() const { return heads * width; }
     // One head of one sequence, and where its first query (or row of context), key (or value) and weight are.
     Piece piece(Int number) const {
         Int s = number / heads, head = number % heads, query_row = asked ? s * asked : starts[s];
         return {keys(s), queries(s), padded(s), query_row * row() + head * width, starts[s] * row() + head * width,
-                heads * before[s] + head * queries(s) * padded(s)};
+                heads * before[s] + head * keys(s) * padded(s)};
     }
 };
 
@@ -152,17 +157,24 @@ struct Room {
     typedef typename Unit<T>::Type U;
     std::vector<float> scores, out;
     std::vector<T> one, other;
-    std::vector<U> turned, down, left, right;
+    std::vector<U> turned, down, left, pairs;
     std::vector<uint8_t> bytes;
 
     explicit Room(const Cut& cut) {
-        Int keys = up(cut.longest, PADDED), width = up(cut.width, WIDTH), rows = std::max(cut.longest, cut.asked) + 1, most = std::max(keys, width);
-        scores.resize(rows * keys), out.resize(rows * width);
-        one.resize(rows * keys), other.resize(rows * keys);
-        turned.resize(width * keys), down.resize(rows * width), left.resize(rows * most), right.resize(rows * keys);
-        bytes.resize(keys + SPARE);
+        Int keys = cut.longest + 1, queries = up(std::max(cut.longest, cut.asked), PADDED), across = up(cut.width, WIDTH);
+        Int most = std::max(keys, queries);
+        scores.resize(keys * queries), one.resize(keys * queries), other.resize(keys * queries), pairs.resize(keys * queries);
+        out.resize(most * across), turned.resize(across * queries), down.resize(most * across);
+        left.resize(keys * std::max(queries, across)), bytes.resize(keys * queries + SPARE);
     }
 };
+
+// The units of a left side whose sums run down the keys, from one key's or a pair's lanes.
+static inline void pair(Lanes first, Lanes, float* to) { store(to, first); }
+static inline void pair(Lanes first, Lanes second, uint32_t* to) {
+    Bits both = rounded(first) >> 16 | rounded(second);
+    std::memcpy(to, &both, sizeof both);
+}
 
 // weights = softmax(factor q k'), context = (weights with their dropout) v.
 template <class T>
@@ -176,36 +188,36 @@ static void attention(const T* q, const T* k, const T* v, T* weights, T* context
 #pragma omp for schedule(dynamic)
         for (Int number = 0; number < count * heads; number++) {
             auto [keys, queries, padded, at_query, at_key, at_weight] = cut.piece(number);
-            turned(k + at_key, row, keys, width, room.turned.data(), padded);
-            product(along(q + at_query, row, queries, width, room.left.data()), room.turned.data(), padded, queries, width / PAIR,
-                    room.scores.data());
-            T* dropped = threshold ? room.one.data() : weights + at_weight;
-            for (Int i = 0; i < queries; i++) {
-                float* score = room.scores.data() + i * padded;
-                Lanes highest_of = wide(-INFINITY), sum = {};
-                EACH (j, n, keys) {
-                    Lanes x = only(n, load(score + j) * factor, -INFINITY);
-                    highest_of = highest_of < x ? x : highest_of;
-                    store(score + j, x);
+            float* scores = room.scores.data();
+            turned(q + at_query, row, queries, width, room.turned.data(), padded);
+            product(along(k + at_key, row, keys, width, room.left.data()), room.turned.data(), padded, keys, width / PAIR,
+                    scores);
+            const uint8_t* drawn = threshold ? draw(seed, at_weight, keys * padded, room.bytes.data()) : nullptr;
+            for (Int j = 0; j < padded; j += WIDTH) {
+                Lanes top = wide(-INFINITY), sum = {};
+                for (Int i = 0; i < keys; i++) {
+                    Lanes score = load(scores + i * padded + j) * factor;
+                    top = top < score ? score : top;
                 }
-                float top = highest(highest_of);
-                for (Int j = 0; j < padded; j += WIDTH) {
-                    Lanes power = exp_(load(score + j) - top);
+                for (Int i = 0; i < keys; i++) {
+                    Lanes power = exp_(load(scores + i * padded + j) * factor - top);
                     sum += power;
-                    store(score + j, power);
+                    store(scores + i * padded + j, power);
                 }
-                float share = 1 / total(sum);
-                Int place = at_weight + i * padded;
-                const uint8_t* drawn = threshold ? draw(seed, place, padded, room.bytes.data()) : nullptr;
-                for (Int j = 0; j < padded; j += WIDTH) {
-                    Lanes weight = load(score + j) * share;
-                    store(weights + place + j, weight);
-                    if (threshold) store(dropped + i * padded + j, weight * kept(drawn + j, threshold, scale));
+                Lanes share = 1.0f / sum;
+                for (Int i = 0; i < keys; i += PAIR) {
+                    Lanes dropped[2] = {};
+                    for (Int of = 0; of < std::min(PAIR, keys - i); of++) {
+                        Int at = (i + of) * padded + j;
+                        Lanes weight = load(scores + at) * share;
+                        store(weights + at_weight + at, weight);
+                        dropped[of] = threshold ? weight * kept(drawn + at, threshold, scale) : weight;
+                    }
+                    pair(dropped[0], dropped[1], room.pairs.data() + i / PAIR * padded + j);
                 }
             }
             down(v + at_key, row, keys, width, room.down.data(), across);
-            product(along(dropped, padded, queries, padded, room.right.data()), room.down.data(), across, queries,
-                    up(keys, PAIR) / PAIR, room.out.data());
+            product({room.pairs.data(), 1, padded}, room.down.data(), across, queries, up(keys, PAIR) / PAIR, room.out.data());
             put_rows(room.out.data(), across, context + at_query, row, queries, width);
         }
     }
@@ -226,40 +238,46 @@ static void attention_backward(const T* g, const T* q, const T* k, const T* v, c
         for (Int number = 0; number < count * heads; number++) {
             auto [keys, queries, padded, at_query, at_key, at_weight] = cut.piece(number);
             Int halves = up(queries, PAIR) / PAIR;
-            turned(v + at_key, row, keys, width, room.turned.data(), padded);
-            product(along(g + at_query, row, queries, width, room.left.data()), room.turned.data(), padded, queries, width / PAIR,
-                    room.scores.data());
+            const T* weight = weights + at_weight;
+            float* of_weights = room.scores.data();
             T *dropped = room.one.data(), *of_scores = room.other.data();
-            for (Int i = 0; i < queries; i++) {
-                float* of_weight = room.scores.data() + i * padded;
-                Int place = at_weight + i * padded;
-                const uint8_t* drawn = threshold ? draw(seed, place, padded, room.bytes.data()) : nullptr;
+            turned(g + at_query, row, queries, width, room.turned.data(), padded);
+            product(along(v + at_key, row, keys, width, room.left.data()), room.turned.data(), padded, keys, width / PAIR,
+                    of_weights);
+            const uint8_t* drawn = threshold ? draw(seed, at_weight, keys * padded, room.bytes.data()) : nullptr;
+            for (Int j = 0; j < padded; j += WIDTH) {
                 Lanes sum = {};
-                for (Int j = 0; j < padded; j += WIDTH) {
-                    Lanes weight = load(weights + place + j), d = load(of_weight + j), mask = wide(1);
-                    if (threshold) mask = kept(drawn + j, threshold, scale);
-                    store(dropped + i * padded + j, weight * mask);
+                for (Int i = 0; i < keys; i++) {
+                    Int at = i * padded + j;
+                    Lanes w = load(weight + at), d = load(of_weights + at), mask = wide(1);
+                    if (threshold) mask = kept(drawn + at, threshold, scale);
+                    store(dropped + at, w * mask);
                     d *= mask;
-                    sum += d * weight;
-                    store(of_weight + j, d);
+                    sum += d * w;
+                    store(of_weights + at, d);
                 }
-                float whole = total(sum);
-                for (Int j = 0; j < padded; j += WIDTH)
-                    store(of_scores + i * padded + j, load(weights + place + j) * (load(of_weight + j) - whole) * factor);
+                for (Int i = 0; i < keys; i += PAIR) {
+                    Lanes both[2] = {};
+                    for (Int of = 0; of < std::min(PAIR, keys - i); of++) {
+                        Int at = (i + of) * padded + j;
+                        both[of] = load(weight + at) * (load(of_weights + at) - sum) * factor;
+                        store(of_scores + at, both[of]);
+                    }
+                    pair(both[0], both[1], room.pairs.data() + i / PAIR * padded + j);
+                }
             }
             down(g + at_query, row, queries, width, room.down.data(), across);
-            down(dropped, padded, queries, padded, room.right.data(), padded);
-            product({room.right.data(), 1, padded}, room.down.data(), across, keys, halves, room.out.data());
+            product(along(dropped, padded, keys, padded, room.left.data()), room.down.data(), across, keys, halves,
+                    room.out.data());
             put_rows(room.out.data(), across, dv + at_key, row, keys, width);
 
             down(q + at_query, row, queries, width, room.down.data(), across);
-            down(of_scores, padded, queries, padded, room.right.data(), padded);
-            product({room.right.data(), 1, padded}, room.down.data(), across, keys, halves, room.out.data());
+            product(along(of_scores, padded, keys, padded, room.left.data()), room.down.data(), across, keys, halves,
+                    room.out.data());
             put_rows(room.out.data(), across, dk + at_key, row, keys, width);
 
             down(k + at_key, row, keys, width, room.down.data(), across);
-            product(along(of_scores, padded, queries, padded, room.right.data()), room.down.data(), across, queries,
-                    up(keys, PAIR) / PAIR, room.out.data());
+            product({room.pairs.data(), 1, padded}, room.down.data(), across, queries, up(keys, PAIR) / PAIR, room.out.data());
             put_rows(room.out.data(), across, dq + at_query, row, queries, width);
         }
     }

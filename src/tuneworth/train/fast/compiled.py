@@ -157,9 +157,9 @@ class Sequences:
         return self.starts.diff()
 
     def weights(self) -> int:
-        """How many attention weights a head has: a query's are padded to a multiple of 16, as attention.cpp has it."""
-        padded = (self.lengths + 15) // 16 * 16
-        return int((padded * (self.queries or self.lengths)).sum())
+        """How many attention weights a head has: a key's are padded to a multiple of 16, as attention.cpp has it."""
+        queries = torch.full_like(self.lengths, self.queries) if self.queries else self.lengths
+        return int(((queries + 15) // 16 * 16 * self.lengths).sum())
 
 
 @dataclass(frozen=True)

@@ -65,12 +65,20 @@ static inline Lanes load(const bf16* from, Int n = WIDTH) {
     return (Lanes)(__builtin_convertvector(halves, Bits) << 16);
 }
 static inline void store(float* to, Lanes x, Int n = WIDTH) { n < WIDTH ? put(to, x, n) : void(std::memcpy(to, &x, sizeof x)); }
+// To bfloat16 and back, as `store` has it: bits of which the lower half is 0.
+static inline Bits rounded(Lanes x) {
+#ifdef __AVX512BF16__
+    return (Bits)_mm512_slli_epi32(_mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh((__m512)x)), 16);
+#else
+    Bits bits = (Bits)x;
+    return (bits + 0x7fff + ((bits >> 16) & 1)) & 0xffff0000;
+#endif
+}
 static inline void store(bf16* to, Lanes x, Int n = WIDTH) {  // to the nearest, ties to even; arithmetic's NaN stays one
 #ifdef __AVX512BF16__
     Halves halves = (Halves)_mm512_cvtneps_pbh((__m512)x);
 #else
-    Bits bits = (Bits)x;
-    Halves halves = __builtin_convertvector((bits + 0x7fff + ((bits >> 16) & 1)) >> 16, Halves);
+    Halves halves = __builtin_convertvector(rounded(x) >> 16, Halves);
 #endif
     n < WIDTH ? put(to, halves, n) : void(std::memcpy(to, &halves, sizeof halves));
 }
@@ -104,8 +112,12 @@ static inline Lanes exp_(Lanes x) {
     p = p * r + 0.5f;
     p = p * r + 1.0f;
     p = p * r + 1.0f;
-    Lanes power = (Lanes)((__builtin_convertvector(n, Ints) + 127) << 23);
-    return x < -87.0f ? Lanes{} : p * power;
+#ifdef __AVX512F__
+    Lanes power = (Lanes)_mm512_scalef_ps((__m512)p, (__m512)n);
+#else
+    Lanes power = p * (Lanes)((__builtin_convertvector(n, Ints) + 127) << 23);
+#endif
+    return x < -87.0f ? Lanes{} : power;
 }
 
 // Dropout's chance. Element i keeps its value where byte i % 8 of word i / 8 is at least `threshold`; word j is the j-th
