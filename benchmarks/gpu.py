@@ -27,12 +27,11 @@ from typing import Any
 
 import numpy as np
 
-from runs import BERT_BASE, bert_base, data_dir, fraction_for, hidden_size, matrix_rate, mean_length, ours, plan
+from runs import BERT_BASE, bert_base, data_dir, hidden_size, matrix_rate, mean_length, ours, plan
 from tuneworth.errors import UserError
 from tuneworth.spec import StudySpec
 from tuneworth.study import Study
 
-WARMUP_EPOCHS, TIMED_EPOCHS = 1, 2
 PAPER_METHODS = ("full", "bitfit", "houlsby")
 PAPER_TASKS = ("glue/mrpc", "glue/cola", "glue/stsb")
 FRACTIONS = tuple(round(0.1 * tenth, 1) for tenth in range(1, 11))
@@ -73,7 +72,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("--methods", nargs="+", default=["full", "bitfit", "houlsby", "lora", "head"], help="for speed")
     parser.add_argument("--task", default="glue/mrpc", help="for speed")
-    parser.add_argument("--steps", type=int, default=100, help="an epoch, for speed; fewer where the task has fewer")
+    parser.add_argument("--steps", type=int, default=100, help="that are timed, behind as many that warm up")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--grid-tasks", nargs="+", default=list(PAPER_TASKS))
     parser.add_argument("--grid-methods", nargs="+", default=list(PAPER_METHODS))
@@ -93,12 +92,10 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 def speeds(options: argparse.Namespace, sources: dict[str, str], folder: Path) -> tuple[list[Speed], dict[str, Any]]:
     """Medians over the repeats, methods in turn; and what machine it was."""
     rows, machine = [], {}
-    fraction = fraction_for(options.task, options.data_dir, options.steps * options.batch_size, 0)
     for model, source in sources.items():
         jobs = {
-            method: plan(source, method, options.task, options.data_dir, folder, options.device, fraction=fraction,
-                         epochs=WARMUP_EPOCHS + TIMED_EPOCHS, evaluations=WARMUP_EPOCHS + TIMED_EPOCHS,
-                         batch_size=options.batch_size, max_length=options.max_length)
+            method: plan(source, method, options.task, options.data_dir, folder, options.device,
+                         timed_steps=options.steps, batch_size=options.batch_size, max_length=options.max_length)
             for method in options.methods
         }  # fmt: skip
         one = jobs[options.methods[0]]
@@ -109,7 +106,7 @@ def speeds(options: argparse.Namespace, sources: dict[str, str], folder: Path) -
         for turn in range(options.repeats):
             for method, job in jobs.items():
                 print(f"turn {turn + 1} of {options.repeats}: {model}, {method}", file=sys.stderr)
-                found[method].append(ours(job, WARMUP_EPOCHS))
+                found[method].append(ours(job))
         for method, measured in found.items():
             machine |= measured[0].environment
             each = [run.speed for run in measured]

@@ -8,12 +8,12 @@ CoLA, STS-B}. Peers: `trainer` is transformers.Trainer at its best settings (lor
 library for houlsby, in an environment of its own (it pins an older transformers; skipped where none is given), and
 `defaults` what run_glue.py leaves as it is (fp32, padded to the full length), for bitfit on MRPC.
 
-What is alike on all sides: the examples, batch size, longest length, learning rate and schedule, optimiser, gradient
-clipping, and which parameters are trained; precision too, but for `defaults`. The run ends with an error where examples,
-steps or the number of trained parameters differ. What is timed: whole epochs over the same examples after one warm-up epoch,
-which is left out on all sides, without set-up, tokenising, evaluation or saving. Peak memory is the process's on a CPU, what
-is allocated on a GPU; Tuneworth's holds its evaluations too. `share`: the FLOPs that the trial counts for those epochs, over
-their seconds, over the rate of matrix products of the model's shape, which is measured in each turn.
+What is alike on all sides: every batch, as Tuneworth groups the whole data set by length, and their order; longest length,
+learning rate and schedule, optimiser, gradient clipping, and which parameters are trained; precision too, but for `defaults`.
+The run ends with an error where examples, steps or the number of trained parameters differ. What is timed: the later half of
+the steps, without set-up, tokenising, evaluation or saving; the first half warms up. Peak memory is the process's on a CPU,
+what is allocated on a GPU; Tuneworth's holds its evaluations too. `share`: the FLOPs that the trial counts for the timed steps,
+over their seconds, over the rate of matrix products of the model's shape, which is measured in each turn.
 """
 
 from __future__ import annotations
@@ -40,7 +40,6 @@ from runs import (
     Rate,
     bert_base,
     data_dir,
-    fraction_for,
     hidden_size,
     installed,
     matrix_rate,
@@ -56,12 +55,10 @@ METHODS = ("full", "bitfit", "houlsby", "lora")
 TASKS = ("glue/mrpc", "glue/cola", "glue/stsb")
 FIRST = "tuneworth"
 PEERS = ("trainer", "adapters", "defaults")
-WARMUP_EPOCHS, TIMED_EPOCHS = 1, 1
-STEPS = {"minilm": 16, BERT_BASE: 6}
-QUICK_STEPS = {"minilm": 8, BERT_BASE: 3}
-"""Steps an epoch, so that a run takes seconds; OTHER_STEPS for other models. One long epoch rather than two short ones: the
-fewer batches are sorted by length together, the more padding all sides but Tuneworth carry."""
-OTHER_STEPS = 8
+STEPS = {"minilm": 24, BERT_BASE: 10}
+QUICK_STEPS = {"minilm": 12, BERT_BASE: 6}
+"""Timed steps, so that a run takes seconds; OTHER_STEPS for other models."""
+OTHER_STEPS = 12
 
 
 class Cell(NamedTuple):
@@ -100,7 +97,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--peers", nargs="+", choices=PEERS, default=list(PEERS))
     parser.add_argument("--adapters-python", help="the Python of an environment with adapters and accelerate")
     parser.add_argument("--data-dir", type=Path, help="GLUE's files; else TUNEWORTH_DATA, else ../shared/glue")
-    parser.add_argument("--steps", type=int, help="an epoch; 16 for MiniLM, 6 for BERT-base (--quick: 8, 3)")
+    parser.add_argument("--steps", type=int, help="that are timed; 24 for MiniLM, 10 for BERT-base (--quick: 12, 6)")
     parser.add_argument("--repeats", type=int, help="turns (5; --quick: 3)")
     parser.add_argument("--minutes", type=float, help="no turn begins that would end later (--quick: 9)")
     parser.add_argument("--batch-size", type=int, default=32)
@@ -155,16 +152,14 @@ def present(options: argparse.Namespace) -> dict[str, str]:
 
 
 def jobs(options: argparse.Namespace, folder: Path) -> dict[Cell, Job]:
-    """Every cell's trial: an epoch of `steps` batches is the whole of a fraction, so that all sides see the same."""
+    """Every cell's trial."""
     made = str(bert_base(folder / "bert-base")) if BERT_BASE in options.models else ""
     defaults = QUICK_STEPS if options.quick else STEPS
     planned = {}
     for cell in cells(options):
-        steps = options.steps or defaults.get(cell.model, OTHER_STEPS)
         planned[cell] = plan(
             made if cell.model == BERT_BASE else cell.model, cell.method, cell.task, options.data_dir, folder,
-            options.device, fraction=fraction_for(cell.task, options.data_dir, steps * options.batch_size, 0),
-            epochs=WARMUP_EPOCHS + TIMED_EPOCHS, evaluations=WARMUP_EPOCHS + TIMED_EPOCHS,
+            options.device, timed_steps=options.steps or defaults.get(cell.model, OTHER_STEPS),
             batch_size=options.batch_size, max_length=options.max_length,
         )  # fmt: skip
     return planned
@@ -201,7 +196,7 @@ def compare(options: argparse.Namespace, planned: dict[Cell, Job]) -> tuple[Runs
 
 
 def _run(side: str, job: Job, pythons: dict[str, str]) -> dict[str, Any]:
-    return asdict(ours(job, WARMUP_EPOCHS) if side == FIRST else theirs(side, job, pythons[side], WARMUP_EPOCHS))
+    return asdict(ours(job) if side == FIRST else theirs(side, job, pythons[side]))
 
 
 def _rate(job: Job) -> dict[str, Any]:

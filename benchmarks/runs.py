@@ -20,6 +20,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from tuneworth.events import Finished, Job
@@ -101,33 +102,18 @@ def bert_base(into: Path) -> Path:
     return into
 
 
-def fraction_for(task: str, folder: Path | None, examples: int, seed: int) -> float:
-    """The share of the training split whose part for training holds `examples`; 1 where it has fewer. Raises DataError."""
-    from tuneworth.errors import SpecError
-    from tuneworth.tasks.planned import load_task
-    from tuneworth.tasks.splits import take
-
-    what, data = load_task(task, None, folder)
-    labels = data.train.labels
-    for size in range(examples, len(labels)):
-        try:
-            if len(take(labels, what.kind, size / len(labels), seed).train) >= examples:
-                return size / len(labels)
-        except SpecError:
-            continue  # too small for a part of its own for validation
-    return 1.0
-
-
 def plan(
     model: str, method: str, task: str, folder: Path | None, files: Path, device: str, *, fraction: float = 1.0,
-    seed: int = 0, epochs: int = 1, evaluations: int = 1, batch_size: int = 32, max_length: int = 128,
+    seed: int = 0, epochs: int = 1, timed_steps: int = 0, batch_size: int = 32, max_length: int = 128,
 ) -> Job:  # fmt: skip
-    """The one trial of these settings, as a study plans it. `files`: a folder for tokens. Raises UserError."""
+    """The one trial of these settings, as a study plans it: of so many epochs, or of `timed_steps` behind as many that warm up.
+    `files`: a folder for tokens. Raises UserError."""
     from tuneworth.prepare import prepare
 
     spec = StudySpec(
         name="benchmark", models=(model,), methods=(method,), tasks=(task,), seeds=(seed,), fractions=(fraction,),
-        budgets=(Budget(amount=epochs, unit="epochs"),), max_length=max_length, evaluations=evaluations,
+        budgets=(Budget(amount=2 * timed_steps, unit="steps") if timed_steps else Budget(amount=epochs, unit="epochs"),),
+        max_length=max_length, evaluations=2 if timed_steps else 1,
         recipe={method: {"batch_size": batch_size}},
     )  # fmt: skip
     prepared = prepare(spec, folder, files)
@@ -135,18 +121,17 @@ def plan(
                checkpoint_seconds=math.inf, keep_delta=False)  # fmt: skip
 
 
-def ours(job: Job, warmup_epochs: int = 0) -> Measurement:
-    """Tuneworth's run, timed by the trial's own clock, after the first `warmup_epochs`."""
-    return Measurement(**_child("_ours", job, warmup_epochs))
+def ours(job: Job) -> Measurement:
+    """Tuneworth's run, timed by the trial's own clock; of a trial planned with `timed_steps`, these alone."""
+    return Measurement(**_child("_ours", job))
 
 
-def theirs(
-    peer: str, job: Job, python: str = sys.executable, warmup_epochs: int = 0, test: bool = False
-) -> Measurement:
+def theirs(peer: str, job: Job, python: str = sys.executable, test: bool = False) -> Measurement:
     """The same run by transformers.Trainer: `trainer` at its best settings, `defaults` as run_glue has it, `adapters`
-    through AdapterHub, whose environment `python` belongs to. `test`: the outputs on the test split are wanted."""
+    through AdapterHub, whose environment `python` belongs to. A trial planned with `timed_steps` has the very batches of
+    Tuneworth's, in the same order; any other the Trainer's own. `test`: the outputs on the test split are wanted."""
     settings = job.files / "settings.json"
-    settings.write_text(json.dumps(_settings(peer, job, warmup_epochs, test)))
+    settings.write_text(json.dumps(_settings(peer, job, test)))
     said = subprocess.run([python, HERE / "trainer_peer.py", settings], stdout=subprocess.PIPE, text=True)
     return Measurement(**_last_line(said, f"{peer}, {job.trial.method}, {job.trial.task}"))
 
@@ -188,22 +173,24 @@ def hidden_size(job: Job) -> int:
     return int(json.loads((Path(job.model_source) / "config.json").read_text())["hidden_size"])
 
 
-def _ours(job: Job, warmup_epochs: int) -> dict[str, Any]:
+def _ours(job: Job) -> dict[str, Any]:
     from tuneworth.trial import run_trial
 
     *_, last = run_trial(job)
     if not isinstance(last, Finished):
         sys.exit(f"the trial failed: {last.error}" if hasattr(last, "error") else f"the trial failed: {last}")
     result = last.result
-    seconds, examples, steps = 0.0, 0, 0
-    if warmup_epochs:  # with an evaluation an epoch, the curve says what was spent by then
-        point = result.curve[warmup_epochs - 1]
+    seconds, examples, steps, timed_share = 0.0, 0, 0, 1.0
+    if job.trial.budget.unit == "steps":  # the first of the two evaluations says what was spent by then
+        point = result.curve[0]
         seconds, examples, steps = point.seconds, point.examples, point.step
-    timed = result.examples_seen - examples
+        lengths = [len(ids) for ids in _columns(job, test=False)["input_ids"]]
+        tokens = [len(batch) * max(lengths[i] for i in batch) for batch in _batches(job, lengths)]
+        timed_share = sum(tokens[steps:]) / sum(tokens)  # a batch's FLOPs go with its tokens, nearly
     return asdict(Measurement(
-        result.train_seconds - seconds, timed, result.steps - steps, result.trainable_parameters,
-        result.peak_memory_bytes, dict(result.environment), result.train_flops * timed / result.examples_seen,
-        result.score,
+        result.train_seconds - seconds, result.examples_seen - examples, result.steps - steps,
+        result.trainable_parameters, result.peak_memory_bytes, dict(result.environment),
+        result.train_flops * timed_share, result.score,
     ))  # fmt: skip
 
 
@@ -238,21 +225,33 @@ def _matrix_rate(device: str, tokens: int, hidden: int, precision: Any) -> dict[
     return asdict(Rate(max(rates), (tokens, hidden, 4 * hidden), str(precision)))
 
 
-def _settings(peer: str, job: Job, warmup_epochs: int, test: bool) -> dict[str, Any]:
+def _settings(peer: str, job: Job, test: bool) -> dict[str, Any]:
     from tuneworth.train import device as devices
 
     trial, device = job.trial, devices.pick(job.device)
     task, data, _ = _data(job)
+    train, batches = _columns(job, test=False), None
+    if trial.budget.unit == "steps":
+        batches = [places.tolist() for places in _batches(job, [len(ids) for ids in train["input_ids"]])]
     return {
         "peer": peer, "method": trial.kind, "options": dict(trial.options), "places": _places(job.model_source),
         "source": job.model_source, "outputs": len(data.label_names or ("",)),
         "problem_type": "regression" if task.kind == "regression" else "single_label_classification",
-        "recipe": trial.recipe.model_dump(), "epochs": int(trial.budget.amount), "warmup_epochs": warmup_epochs,
+        "recipe": trial.recipe.model_dump(), "epochs": 1 if batches else int(trial.budget.amount), "batches": batches,
         "max_length": trial.max_length, "seed": trial.seed, "device": device.type,
         "pad_token": _tokenizer(job.model_source).pad_token,
         "precision": devices.resolve_precision(trial.precision, device),
-        "train": _columns(job, test=False), "test": _columns(job, test=True) if test else None,
+        "train": train, "test": _columns(job, test=True) if test else None,
     }  # fmt: skip
+
+
+def _batches(job: Job, lengths: list[int]) -> list[NDArray[np.int64]]:
+    """Which examples each step of Tuneworth's run trains on."""
+    from tuneworth.train import rng
+    from tuneworth.train.batches import Batches
+
+    order = Batches(np.array(lengths), job.trial.recipe.batch_size, rng.stream_seed(job.trial.seed, "order"))
+    return [order.at(step) for step in range(int(job.trial.budget.amount))]
 
 
 def _data(job: Job) -> tuple[Any, Any, Any]:

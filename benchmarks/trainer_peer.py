@@ -15,7 +15,7 @@ import re
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -34,7 +34,6 @@ from transformers import (
     set_seed,
 )
 from transformers.trainer_callback import PrinterCallback
-from transformers.trainer_pt_utils import LengthGroupedSampler, get_length_grouped_indices
 from transformers.utils import logging
 
 Settings = dict[str, Any]
@@ -42,8 +41,7 @@ PACKAGES = ("torch", "transformers", "accelerate", "peft", "adapters")
 
 
 def best(settings: Settings, folder: str) -> TrainingArguments:
-    """The Trainer's best settings: bf16 where the device has it, group by length (`Pooled`), fused AdamW; nothing is logged or
-    saved.
+    """The Trainer's best settings: bf16 where the device has it, group by length, fused AdamW; nothing is logged or saved.
 
     Its check of each loss is off, since that waits for the device.
     """
@@ -83,48 +81,45 @@ class Counting:
         return self.collator(rows)
 
 
-POOL = 50
-"""Batches that the Trainer sorts by length together, with data enough; with less it would take a fourth of them."""
+class Given:
+    """Over a Trainer: the batches that it is given, in their order, one epoch of them."""
 
-
-class Pooled(LengthGroupedSampler):  # type: ignore[misc]
-    """The Trainer's own grouping by length in pools of POOL batches, however little data a run has: a timed epoch of some
-    batches then has as little padding as one of a whole data set."""
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(get_length_grouped_indices(self.lengths, self.batch_size, POOL, self.generator))
-
-
-class Grouping:
-    """Over a Trainer: `Pooled` batches."""
-
-    args: Any
+    batches: list[list[int]]
     train_dataset: Any
+    data_collator: Any
 
-    def _get_train_sampler(self, _: Any = None) -> Pooled:
-        lengths = [len(row["input_ids"]) for row in self.train_dataset.rows]
-        return Pooled(
-            self.args.train_batch_size, lengths=lengths, generator=torch.Generator().manual_seed(self.args.seed)
-        )
+    def get_train_dataloader(self) -> torch.utils.data.DataLoader[Any]:
+        return torch.utils.data.DataLoader(
+            self.train_dataset, batch_sampler=self.batches, collate_fn=self.data_collator
+        )  # fmt: skip
 
 
 class Stopwatch(TrainerCallback):  # type: ignore[misc]
-    """(time, steps, examples) when training begins and whenever an epoch ends."""
+    """(time, steps, examples) when training begins, behind the steps that warm up, and at the end."""
 
-    def __init__(self, counting: Counting) -> None:
-        self.counting = counting
+    def __init__(self, counting: Counting, warmup: int) -> None:
+        self.counting, self.warmup = counting, warmup
         self.marks: list[tuple[float, int, int]] = []
 
-    def on_train_begin(self, _: Any, state: Any, *__: Any, **___: Any) -> None:
+    def mark(self, state: Any) -> None:
         if torch.cuda.is_available():
             torch.cuda.synchronize()
         self.marks.append((time.perf_counter(), state.global_step, self.counting.examples))
 
-    on_epoch_end = on_train_begin
+    def on_train_begin(self, _: Any, state: Any, *__: Any, **___: Any) -> None:
+        self.mark(state)
+
+    def on_step_end(self, _: Any, state: Any, *__: Any, **___: Any) -> None:
+        if state.global_step == self.warmup:
+            self.mark(state)
+
+    def on_train_end(self, _: Any, state: Any, *__: Any, **___: Any) -> None:
+        self.mark(state)
 
 
 def run(settings: Settings) -> dict[str, Any]:
-    """Train for `epochs`; time and counts are of those after the first `warmup_epochs`. Outputs on `test`, where given."""
+    """Train on `batches`, where they are given, timed are the later half; else for `epochs`, all timed. Outputs on `test`, where
+    given."""
     set_seed(settings["seed"])  # the head is drawn from it
     # It only pads here; from its plain file, since an older transformers cannot read what a newer one saved beside it.
     tokenizer = PreTrainedTokenizerFast(
@@ -139,9 +134,10 @@ def run(settings: Settings) -> dict[str, Any]:
     model, make_trainer = TUNE[settings["method"]](model, head, settings)
     padded = settings["peer"] == "defaults"
     counting = Counting(default_data_collator if padded else DataCollatorWithPadding(tokenizer))
-    stopwatch = Stopwatch(counting)
+    batches = settings["batches"]
+    stopwatch = Stopwatch(counting, len(batches) // 2 if batches else 0)
     with tempfile.TemporaryDirectory() as folder:
-        kind = make_trainer if padded else type("GroupingTrainer", (Grouping, make_trainer), {})
+        kind = type("GivenTrainer", (Given, make_trainer), {"batches": batches}) if batches else make_trainer
         training = kind(
             model=model, args=(defaults if padded else best)(settings, folder), data_collator=counting,
             train_dataset=_rows(settings["train"], tokenizer, settings["max_length"] if padded else 0),
@@ -149,7 +145,7 @@ def run(settings: Settings) -> dict[str, Any]:
         )  # fmt: skip
         training.remove_callback(PrinterCallback)
         training.train()
-        peak, (start, *_), end = _peak_memory(), stopwatch.marks[settings["warmup_epochs"] :], stopwatch.marks[-1]
+        peak, (start, end) = _peak_memory(), stopwatch.marks[-2:]
         outputs = None
         if settings["test"]:
             _in_order(training.args)

@@ -152,10 +152,23 @@ def test_a_ledger_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
     assert runs.Ledger(path).kept == {"a": {"seconds": 1}, "b": {"seconds": 3}}
 
 
-def test_the_fraction_gives_just_the_examples_that_are_wanted(tmp_path: Path, model: str) -> None:
-    job = runs.plan(model, "full", TASK, None, tmp_path, "cpu", fraction=runs.fraction_for(TASK, None, 64, 0))
-    assert len(runs._columns(job, test=False)["labels"]) == 64
-    assert runs.fraction_for(TASK, None, 10**6, 0) == 1.0
+def test_the_batches_that_peers_get_are_those_that_tuneworth_trains_on(
+    tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tuneworth.train import loop
+    from tuneworth.trial import run_trial
+
+    job = runs.plan(model, "head", TASK, None, tmp_path, "cpu", timed_steps=3, batch_size=16)
+    seen = []
+    plain = loop._gradients
+    monkeypatch.setattr(loop, "_gradients", lambda run, which, state: seen.append(which) or plain(run, which, state))
+    list(run_trial(job))
+    settings = runs._settings("trainer", job, test=False)
+    tokens = settings["train"]["input_ids"]
+    _, data, kept = runs._data(job)
+    for which, batch in zip(seen, settings["batches"], strict=True):
+        assert kept[batch].tolist() == which.tolist()
+    assert len(tokens) == len(kept) < len(data.train)
 
 
 def test_bert_base_s_shape_is_bert_base_s(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,7 +184,7 @@ def test_bert_base_s_shape_is_bert_base_s(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def run_peers(model: str, methods: list[str], capfd: pytest.CaptureFixture[str], *more: str) -> tuple[list[str], Any]:
-    """One turn: an epoch of one batch as warm-up, two timed. The run itself ends with an error where the sides differ."""
+    """One turn: two steps, one of them timed. The run itself ends with an error where the sides differ."""
     peers.main(["--models", model, "--tasks", TASK, "--steps", "1", "--batch-size", "16", "--repeats", "1", "--methods",
                 *methods, "--device", "cpu", *more])  # fmt: skip
     *table, last = capfd.readouterr().out.splitlines()
@@ -198,7 +211,7 @@ def test_the_trainer_answers_in_the_order_of_the_questions(model: str, tmp_path:
     """Grouped by length as it trains, it would not."""
     with_accelerate()
     job = runs.plan(model, "bitfit", TASK, None, tmp_path, "cpu", fraction=0.1)
-    settings = runs._settings("trainer", job, 0, test=True)
+    settings = runs._settings("trainer", job, test=True)
     backwards = {**settings, "test": {name: values[::-1] for name, values in settings["test"].items()}}
     peer = load("trainer_peer")
     forth, back = (np.array(peer.run(one)["outputs"]) for one in (settings, backwards))
@@ -208,8 +221,9 @@ def test_the_trainer_answers_in_the_order_of_the_questions(model: str, tmp_path:
 
 def test_the_defaults_pad_to_the_full_length(model: str, tmp_path: Path) -> None:
     with_accelerate()
-    job = runs.plan(model, "full", TASK, None, tmp_path, "cpu", fraction=0.1, epochs=2, evaluations=2, batch_size=16)
-    ours, theirs = runs.ours(job, 1), runs.theirs("defaults", job, warmup_epochs=1)
+    job = runs.plan(model, "full", TASK, None, tmp_path, "cpu", timed_steps=2, batch_size=16)
+    ours, theirs = runs.ours(job), runs.theirs("defaults", job)
+    assert theirs.steps == 2
     assert (ours.examples, ours.steps, ours.trainable) == (theirs.examples, theirs.steps, theirs.trainable)
     settings = json.loads((tmp_path / "settings.json").read_text())
     assert (settings["peer"], settings["max_length"], settings["recipe"]["batch_size"]) == ("defaults", 128, 16)
