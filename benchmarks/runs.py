@@ -129,7 +129,8 @@ def ours(job: Job) -> Measurement:
 def theirs(peer: str, job: Job, python: str = sys.executable, test: bool = False) -> Measurement:
     """The same run by transformers.Trainer: `trainer` at its best settings, `defaults` as run_glue has it, `adapters`
     through AdapterHub, whose environment `python` belongs to. A trial planned with `timed_steps` has the very batches of
-    Tuneworth's timed steps, in the same order, twice; any other the Trainer's own. `test`: the outputs on the test split are wanted."""
+    Tuneworth's timed steps, in the same order, twice; any other the Trainer's own. `test`: the outputs on the test split are
+    wanted."""
     settings = job.files / "settings.json"
     settings.write_text(json.dumps(_settings(peer, job, test)))
     said = subprocess.run([python, HERE / "trainer_peer.py", settings], stdout=subprocess.PIPE, text=True)
@@ -233,7 +234,9 @@ def _settings(peer: str, job: Job, test: bool) -> dict[str, Any]:
     train, batches = _columns(job, test=False), None
     if trial.budget.unit == "steps":
         batches = [places.tolist() for places in _batches(job, [len(ids) for ids in train["input_ids"]])]
-        batches = 2 * batches[len(batches) // 2 :]  # warmed up on the same: all shapes are known, as they are in a long run
+        batches = (
+            2 * batches[len(batches) // 2 :]
+        )  # warmed up on the same: all shapes are known, as they are in a long run
     return {
         "peer": peer, "method": trial.kind, "options": dict(trial.options), "places": _places(job.model_source),
         "source": job.model_source, "outputs": len(data.label_names or ("",)),
