@@ -61,7 +61,7 @@ def best(settings: Settings, folder: str) -> TrainingArguments:
 
 
 def defaults(settings: Settings, folder: str) -> TrainingArguments:
-    """What run_glue.py leaves as it is: fp32, random order; but the batch size is everybody's, and nothing is saved."""
+    """What run_glue.py leaves as it is: fp32, no grouping; but the batch size is everybody's, and nothing is saved."""
     recipe = settings["recipe"]
     return TrainingArguments(
         output_dir=folder, num_train_epochs=settings["epochs"], per_device_train_batch_size=recipe["batch_size"],
