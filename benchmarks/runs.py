@@ -234,9 +234,8 @@ def _settings(peer: str, job: Job, test: bool) -> dict[str, Any]:
     train, batches = _columns(job, test=False), None
     if trial.budget.unit == "steps":
         batches = [places.tolist() for places in _batches(job, [len(ids) for ids in train["input_ids"]])]
-        batches = (
-            2 * batches[len(batches) // 2 :]
-        )  # warmed up on the same: all shapes are known, as they are in a long run
+        # warmed up on the ones that are timed, so that all shapes are known, as they are in a long run
+        batches = 2 * batches[len(batches) // 2 :]
     return {
         "peer": peer, "method": trial.kind, "options": dict(trial.options), "places": _places(job.model_source),
         "source": job.model_source, "outputs": len(data.label_names or ("",)),

@@ -318,7 +318,9 @@ def test_a_trained_weight_is_rounded_anew_whoever_changes_it() -> None:
 
     output().sum().backward()
     optimizer.clipped_step(1.0)
-    assert copy_of(layer.weight) is not None, "the step leaves a copy"
+    copy = copy_of(layer.weight)
+    assert copy is not None, "the step leaves a copy"
+    assert torch.equal(copy, layer.weight.bfloat16())
     output()
     with torch.no_grad():
         layer.weight.mul_(2)
@@ -334,9 +336,11 @@ def test_a_trained_weight_is_rounded_anew_whoever_changes_it() -> None:
 @settings(max_examples=30)
 @given(
     st.integers(1, 70), st.sampled_from([1, 15, 16, 37]), st.sampled_from([0.0, 0.1]), st.sampled_from([0.3, 1e9]),
-    st.integers(0, 2**32),
+    st.booleans(), st.integers(0, 2**32),
 )  # fmt: skip
-def test_adamw_steps_as_pytorchs_does(rows: int, cols: int, decay: float, limit: float, seed: int) -> None:
+def test_adamw_steps_as_pytorchs_does(
+    rows: int, cols: int, decay: float, limit: float, narrow: bool, seed: int
+) -> None:
     """A vector, a matrix whose gradient is bfloat16, and a table whose gradient is rows, some of them more than once."""
     chance = torch.Generator().manual_seed(seed)
     start = [torch.randn(*shape, generator=chance) for shape in ((cols,), (rows, cols), (rows, cols))]
@@ -353,6 +357,8 @@ def test_adamw_steps_as_pytorchs_does(rows: int, cols: int, decay: float, limit:
         table = torch.sparse_coo_tensor(
             batch[None], torch.randn(5, cols, generator=chance), (rows, cols), check_invariants=True
         )
+        if narrow:
+            table = table.bfloat16()
         given = [torch.randn(cols, generator=chance), torch.randn(rows, cols, generator=chance).bfloat16(), table]
         for p, g in zip(sides[0], given, strict=True):
             p.grad = g.to_dense().float().clone()

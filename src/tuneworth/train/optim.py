@@ -13,6 +13,8 @@ from tuneworth.train.fast.adamw import CompiledAdamW, usable
 
 
 class AdamW(torch.optim.AdamW):
+    """PyTorch's, with the step that the training loop makes."""
+
     def clipped_step(self, limit: float) -> float:
         """Scale the gradients to a global 2-norm of at most `limit` and take a step. Returns the norm before."""
         norm = nn.utils.clip_grad_norm_([p for group in self.param_groups for p in group["params"]], limit)

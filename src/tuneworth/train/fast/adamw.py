@@ -64,6 +64,7 @@ class CompiledAdamW(torch.optim.AdamW):
 
 
 def usable(parameters: list[nn.Parameter]) -> bool:
+    """Whether the compiled step knows how all of them lie in memory."""
     return compiled.there() and all(
         p.device.type == "cpu" and p.dtype == torch.float32 and p.is_contiguous() for p in parameters
     )

@@ -252,8 +252,9 @@ class Parameter(ctypes.Structure):
         rows: torch.Tensor | None, seen: torch.Tensor | None, decay: float, rate: float, correction: float,
     ) -> Parameter:  # fmt: skip
         """`gradient`: of value's shape, or with `rows` that of these rows of it alone. `copy`: bfloat16, of value's shape."""
-        gradient = (gradient if gradient.dtype in SUFFIX else gradient.float()).contiguous()
-        row_of = None
+        if rows is not None or gradient.dtype not in SUFFIX:  # adamw.cpp reads a table's rows as float32
+            gradient = gradient.float()
+        gradient, row_of = gradient.contiguous(), None
         if rows is not None:
             row_of = torch.full((len(value),), -1, dtype=torch.int32)
             row_of[rows] = torch.arange(len(rows), dtype=torch.int32)

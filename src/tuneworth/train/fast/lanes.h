@@ -94,11 +94,6 @@ static inline float total(Lanes x) {
         for (Int i = 0; i < width; i++) x[i] += x[i + width];
     return x[0];
 }
-static inline float highest(Lanes x) {
-    for (Int width = WIDTH / 2; width; width /= 2)
-        for (Int i = 0; i < width; i++) x[i] = x[i + width] > x[i] ? x[i + width] : x[i];
-    return x[0];
-}
 
 // e^x for x <= 0, to some 2 ulp; below -87 zero, NaN for NaN: 2^n e^r with |r| <= ln(2) / 2, and Taylor's polynomial.
 static inline Lanes exp_(Lanes x) {
