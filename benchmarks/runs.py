@@ -18,13 +18,16 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tuneworth.events import Finished, Job
 from tuneworth.spec import Budget, StudySpec
+
+if TYPE_CHECKING:
+    from tuneworth.train.batches import Batches
 
 HERE = Path(__file__).resolve().parent
 BESIDE = HERE.parents[1] / "shared" / "glue"
@@ -122,15 +125,15 @@ def plan(
 
 
 def ours(job: Job) -> Measurement:
-    """Tuneworth's run, timed by the trial's own clock; of a trial planned with `timed_steps`, these alone."""
+    """Tuneworth's run, timed by the trial's own clock; of a trial planned with `timed_steps`, these alone: the later half, whose
+    batches are those of the first."""
     return Measurement(**_child("_ours", job))
 
 
 def theirs(peer: str, job: Job, python: str = sys.executable, test: bool = False) -> Measurement:
     """The same run by transformers.Trainer: `trainer` at its best settings, `defaults` as run_glue has it, `adapters`
-    through AdapterHub, whose environment `python` belongs to. A trial planned with `timed_steps` has the very batches of
-    Tuneworth's timed steps, in the same order, twice; any other the Trainer's own. `test`: the outputs on the test split are
-    wanted."""
+    through AdapterHub, whose environment `python` belongs to. It starts from the same head and gets the same batches in the
+    same order. `test`: the outputs on the test split are wanted."""
     settings = job.files / "settings.json"
     settings.write_text(json.dumps(_settings(peer, job, test)))
     said = subprocess.run([python, HERE / "trainer_peer.py", settings], stdout=subprocess.PIPE, text=True)
@@ -175,19 +178,19 @@ def hidden_size(job: Job) -> int:
 
 
 def _ours(job: Job) -> dict[str, Any]:
-    from tuneworth.trial import run_trial
+    from tuneworth import trial
 
-    *_, last = run_trial(job)
+    timed = job.trial.budget.unit == "steps"
+    if timed:
+        trial.Batches = _twice(job)  # type: ignore[attr-defined]
+    *_, last = trial.run_trial(job)
     if not isinstance(last, Finished):
         sys.exit(f"the trial failed: {last.error}" if hasattr(last, "error") else f"the trial failed: {last}")
     result = last.result
     seconds, examples, steps, timed_share = 0.0, 0, 0, 1.0
-    if job.trial.budget.unit == "steps":  # the first of the two evaluations says what was spent by then
+    if timed:  # the first of the two evaluations says what was spent by then
         point = result.curve[0]
-        seconds, examples, steps = point.seconds, point.examples, point.step
-        lengths = [len(ids) for ids in _columns(job, test=False)["input_ids"]]
-        tokens = [len(batch) * max(lengths[i] for i in batch) for batch in _batches(job, lengths)]
-        timed_share = sum(tokens[steps:]) / sum(tokens)  # a batch's FLOPs go with its tokens, nearly
+        seconds, examples, steps, timed_share = point.seconds, point.examples, point.step, 0.5
     return asdict(Measurement(
         result.train_seconds - seconds, result.examples_seen - examples, result.steps - steps,
         result.trainable_parameters, result.peak_memory_bytes, dict(result.environment),
@@ -231,16 +234,14 @@ def _settings(peer: str, job: Job, test: bool) -> dict[str, Any]:
 
     trial, device = job.trial, devices.pick(job.device)
     task, data, _ = _data(job)
-    train, batches = _columns(job, test=False), None
-    if trial.budget.unit == "steps":
-        batches = [places.tolist() for places in _batches(job, [len(ids) for ids in train["input_ids"]])]
-        # warmed up on the ones that are timed, so that all shapes are known, as they are in a long run
-        batches = 2 * batches[len(batches) // 2 :]
+    train = _columns(job, test=False)
+    batches = _batches(job, [len(ids) for ids in train["input_ids"]])
     return {
         "peer": peer, "method": trial.kind, "options": dict(trial.options), "places": _places(job.model_source),
-        "source": job.model_source, "outputs": len(data.label_names or ("",)),
+        "source": job.model_source, "head": _head(job), "outputs": len(data.label_names or ("",)),
         "problem_type": "regression" if task.kind == "regression" else "single_label_classification",
-        "recipe": trial.recipe.model_dump(), "epochs": 1 if batches else int(trial.budget.amount), "batches": batches,
+        "recipe": trial.recipe.model_dump(), "batches": batches,
+        "untimed_steps": len(batches) // 2 if trial.budget.unit == "steps" else 0,
         "max_length": trial.max_length, "seed": trial.seed, "device": device.type,
         "pad_token": _tokenizer(job.model_source).pad_token,
         "precision": devices.resolve_precision(trial.precision, device),
@@ -248,13 +249,41 @@ def _settings(peer: str, job: Job, test: bool) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _batches(job: Job, lengths: list[int]) -> list[NDArray[np.int64]]:
-    """Which examples each step of Tuneworth's run trains on."""
+def _batches(job: Job, lengths: list[int]) -> list[list[int]]:
+    """Which examples each step trains on, on all sides. Where only the later half of the steps is timed, its batches are the
+    first half's again: all shapes are known by then, as they are in a long run."""
     from tuneworth.train import rng
     from tuneworth.train.batches import Batches
 
-    order = Batches(np.array(lengths), job.trial.recipe.batch_size, rng.stream_seed(job.trial.seed, "order"))
-    return [order.at(step) for step in range(int(job.trial.budget.amount))]
+    kind = _twice(job) if job.trial.budget.unit == "steps" else Batches
+    order = kind(np.array(lengths), job.trial.recipe.batch_size, rng.stream_seed(job.trial.seed, "order"))
+    steps = int(job.trial.budget.amount) * (1 if job.trial.budget.unit == "steps" else order.steps_per_epoch)
+    return [order.at(step).tolist() for step in range(steps)]
+
+
+def _twice(job: Job) -> type[Batches]:
+    from tuneworth.train.batches import Batches
+
+    class Twice(Batches):
+        def at(self, step: int) -> NDArray[np.int64]:
+            return super().at(step % (int(job.trial.budget.amount) // 2))
+
+    return Twice
+
+
+def _head(job: Job) -> str:
+    """A file of the task head that the trial starts from."""
+    from safetensors.torch import save_file
+
+    from tuneworth.models.load import load
+    from tuneworth.train import rng
+
+    task, data, _ = _data(job)
+    outputs = len(data.label_names or ("",))
+    loaded = load(job.model_source, outputs, task.kind, rng.generator(job.trial.seed, "head"), job.allow_pickle)
+    path = job.files / "head.safetensors"
+    save_file({name: p.detach() for name, p in loaded.model.named_parameters() if name in loaded.head}, path)
+    return str(path)
 
 
 def _data(job: Job) -> tuple[Any, Any, Any]:

@@ -3,8 +3,8 @@
     python benchmarks/same_learning.py --into same.jsonl        # {full, bitfit} x MRPC, CoLA, STS-B, five seeds: hours
     python benchmarks/same_learning.py --into small.jsonl --fraction 0.25 --epochs 2 --tasks glue/mrpc    # a smaller one
 
-Both sides start from the packaged encoder with the seed's training examples, the same recipe and the same number of epochs;
-order of data, dropout and the new head's numbers are each side's own, drawn from the same seed. Scores are the task's first
+Both sides start from the packaged encoder and the seed's head, with the seed's training examples in the same batches in the
+same order, and the same recipe; dropout's masks and rounding are each side's own. Scores are the task's first
 metric on its test split, in points, of the model as training leaves it. "equivalent": two one-sided tests find the mean
 difference within the margin, each comparison at 95% (stats/compare.py). Every finished run is kept in the file, so
 that the same command goes on where it was stopped, and a change of the engine's number repeats Tuneworth's runs alone.

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
+from safetensors.torch import load_file
 from torch import nn
 from transformers import (
     AutoModelForSequenceClassification,
@@ -41,30 +42,29 @@ PACKAGES = ("torch", "transformers", "accelerate", "peft", "adapters")
 
 
 def best(settings: Settings, folder: str) -> TrainingArguments:
-    """The Trainer's best settings: bf16 where the device has it, group by length, fused AdamW; nothing is logged or saved.
+    """The Trainer's best settings: bf16 where the device has it, fused AdamW; nothing is logged or saved.
 
     Its check of each loss is off, since that waits for the device.
     """
-    recipe, known = settings["recipe"], TrainingArguments.__dataclass_fields__
-    newer = "train_sampling_strategy" in known
-    grouped = {"train_sampling_strategy": "group_by_length"} if newer else {"group_by_length": True}
+    recipe = settings["recipe"]
+    newer = "train_sampling_strategy" in TrainingArguments.__dataclass_fields__
     return TrainingArguments(
-        output_dir=folder, num_train_epochs=settings["epochs"], per_device_train_batch_size=recipe["batch_size"],
+        output_dir=folder, num_train_epochs=1, per_device_train_batch_size=recipe["batch_size"],
         optim="adamw_torch_fused", bf16=settings["precision"] == "bf16", use_cpu=settings["device"] == "cpu",
         dataloader_pin_memory=settings["device"] != "cpu", dataloader_num_workers=0,
         learning_rate=recipe["learning_rate"], lr_scheduler_type=recipe["schedule"],
         weight_decay=recipe["weight_decay"], max_grad_norm=recipe["gradient_clip"], seed=settings["seed"],
         eval_strategy="no", save_strategy="no", logging_strategy="no", logging_nan_inf_filter=False, report_to="none",
-        disable_tqdm=True, remove_unused_columns=False, per_device_eval_batch_size=recipe["batch_size"], **grouped,
+        disable_tqdm=True, remove_unused_columns=False, per_device_eval_batch_size=recipe["batch_size"],
         **{"warmup_steps" if newer else "warmup_ratio": recipe["warmup"]},
     )  # fmt: skip
 
 
 def defaults(settings: Settings, folder: str) -> TrainingArguments:
-    """What run_glue.py leaves as it is: fp32, no grouping; but the batch size is everybody's, and nothing is saved."""
+    """What run_glue.py leaves as it is: fp32; but the batch size is everybody's, and nothing is saved."""
     recipe = settings["recipe"]
     return TrainingArguments(
-        output_dir=folder, num_train_epochs=settings["epochs"], per_device_train_batch_size=recipe["batch_size"],
+        output_dir=folder, num_train_epochs=1, per_device_train_batch_size=recipe["batch_size"],
         learning_rate=recipe["learning_rate"], use_cpu=settings["device"] == "cpu", seed=settings["seed"],
         save_strategy="no", report_to="none", disable_tqdm=True,
     )  # fmt: skip
@@ -82,7 +82,7 @@ class Counting:
 
 
 class Given:
-    """Over a Trainer: the batches that it is given, in their order, one epoch of them."""
+    """Over a Trainer: the batches that it is given, in their order, as one epoch."""
 
     batches: list[list[int]]
     train_dataset: Any
@@ -118,27 +118,25 @@ class Stopwatch(TrainerCallback):  # type: ignore[misc]
 
 
 def run(settings: Settings) -> dict[str, Any]:
-    """Train on `batches`, where they are given, timed are the later half; else for `epochs`, all timed. Outputs on `test`, where
-    given."""
-    set_seed(settings["seed"])  # the head is drawn from it
+    """Train on `batches` from the head that is given. Timed is what comes behind `untimed_steps`; outputs are those on `test`,
+    where there is one."""
+    set_seed(settings["seed"])
     # It only pads here; from its plain file, since an older transformers cannot read what a newer one saved beside it.
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_file=str(Path(settings["source"]) / "tokenizer.json"), pad_token=settings["pad_token"]
     )
-    model, report = AutoModelForSequenceClassification.from_pretrained(
-        settings["source"], num_labels=settings["outputs"], problem_type=settings["problem_type"], dtype=torch.float32,
-        output_loading_info=True,
-    )  # fmt: skip
-    base = f"{model.base_model_prefix}."
-    head = {n for n, _ in model.named_parameters() if not n.startswith(base) or n in report["missing_keys"]}
-    model, make_trainer = TUNE[settings["method"]](model, head, settings)
+    model = AutoModelForSequenceClassification.from_pretrained(
+        settings["source"], num_labels=settings["outputs"], problem_type=settings["problem_type"], dtype=torch.float32
+    )
+    head = load_file(settings["head"])
+    if unknown := model.load_state_dict(head, strict=False).unexpected_keys:
+        sys.exit(f"the model has no {', '.join(unknown)}")
+    model, make_trainer = TUNE[settings["method"]](model, set(head), settings)
     padded = settings["peer"] == "defaults"
     counting = Counting(default_data_collator if padded else DataCollatorWithPadding(tokenizer))
-    batches = settings["batches"]
-    stopwatch = Stopwatch(counting, len(batches) // 2 if batches else 0)
+    stopwatch = Stopwatch(counting, settings["untimed_steps"])
     with tempfile.TemporaryDirectory() as folder:
-        kind = type("GivenTrainer", (Given, make_trainer), {"batches": batches}) if batches else make_trainer
-        training = kind(
+        training = type("GivenTrainer", (Given, make_trainer), {"batches": settings["batches"]})(
             model=model, args=(defaults if padded else best)(settings, folder), data_collator=counting,
             train_dataset=_rows(settings["train"], tokenizer, settings["max_length"] if padded else 0),
             processing_class=tokenizer, callbacks=[stopwatch],
@@ -148,20 +146,12 @@ def run(settings: Settings) -> dict[str, Any]:
         peak, (start, end) = _peak_memory(), stopwatch.marks[-2:]
         outputs = None
         if settings["test"]:
-            _in_order(training.args)
             outputs = training.predict(_rows(settings["test"], tokenizer, 0)).predictions.tolist()
     return {
         "seconds": end[0] - start[0], "steps": end[1] - start[1], "examples": end[2] - start[2],
         "trainable": sum(p.numel() for p in model.parameters() if p.requires_grad), "peak_memory_bytes": peak,
         "environment": _environment(), "outputs": outputs,
     }  # fmt: skip
-
-
-def _in_order(arguments: Any) -> None:
-    """Grouped by length, the Trainer predicts in that order too, and gives its outputs so."""
-    for name, ungrouped in (("train_sampling_strategy", "random"), ("group_by_length", False)):
-        if hasattr(arguments, name):
-            setattr(arguments, name, ungrouped)
 
 
 def _full(model: Any, _: set[str], __: Settings) -> tuple[Any, Any]:
