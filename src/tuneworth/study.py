@@ -197,7 +197,8 @@ class Study:
         from tuneworth.advice import Limits, advise_each
 
         given = Limits.parse(**limits)
-        found = advise_each(self.rows(), given, task, fraction, budget, margin, confidence, self.answers(), model)
+        spec = self.store.get_study(self.spec.name)
+        found = advise_each(self.rows(), given, task, fraction, budget, margin, confidence, self.answers(), model, spec)
         return [self._found_again(advice) for advice in found]
 
     def claims(self, confidence: float = 0.95) -> list[Judged]:
@@ -221,7 +222,7 @@ class Study:
 
     def _found_again(self, advice: Advice) -> Advice:
         """The advice whose next command finds this store."""
-        named = rf"(tuneworth \w+ {re.escape(shlex.quote(self.spec.name))})(?=\s|$)"
+        named = rf"(tuneworth (?:\w+ {re.escape(shlex.quote(self.spec.name))}(?=\s|$)|compare))"
         command = advice.next_command and re.sub(
             named, lambda match: match[1] + store_flag(self.store_url), advice.next_command, count=1
         )

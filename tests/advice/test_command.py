@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ import pytest
 from commands import Said, tuneworth
 from synthetic import make, measure
 from tuneworth.advice import Advice
+from tuneworth.advice.again import compare_command
+from tuneworth.spec import StudySpec
 from tuneworth.store import open_store
 from tuneworth.study import Study
 
@@ -165,3 +168,45 @@ def test_the_next_command_finds_its_store_whatever_the_study_is_called() -> None
             store.finish("run", taken.trial.key, "me", measure(taken.trial))
     (advice,) = Study.open("run", "sqlite:///other.db").advise()
     assert (advice.next_command or "").startswith("tuneworth run run --store sqlite:///other.db")
+
+
+@pytest.mark.parametrize(
+    "more", [(), ("--name", "mine", "--seeds", "4", "--fractions", "0.5,1", "--metric", "accuracy")]
+)
+def test_after_compare_the_next_command_is_a_compare_too(
+    more: tuple[str, ...], tiny_model: Path, reviews: Path
+) -> None:
+    """And one that goes on with the same study: its trials are there already, beside the new ones."""
+    asked = ("compare", "--train", reviews, "--text", "text", "--label", "label", "--model", tiny_model, "--methods",
+             "bitfit,head", "--workers", "1", "--store", "other.db", *more)  # fmt: skip
+    name = more[1] if more else reviews.stem
+    assert tuneworth(*asked, "--budget", "1steps").code == 0
+    said = tuneworth("advise", name, "--store", "other.db").out
+    command = " ".join(said.split("surer:")[1].split())
+    assert command.startswith("tuneworth compare --store other.db --train "), said
+    assert command.endswith("--budget 2steps")
+    again = tuneworth(*shlex.split(command)[1:-1], "1steps,2steps", "--dry-run")
+    assert again.code == 0, again.err
+    trials = 2 * 2 * int(dict(zip(more[::2], more[1::2], strict=True)).get("--seeds", 3)) * (2 if more else 1)
+    assert f"{trials} trials in" in again.out
+    assert f"{trials // 2} there already" in again.out
+
+
+@pytest.mark.parametrize(
+    ("change", "command"),
+    [
+        ({}, "tuneworth compare --train r.csv --text t --label l --budget 6epochs"),
+        ({"recipe": {"head": {"batch_size": 8}}, "seeds": 5, "methods": ["head"]},
+         "tuneworth compare --train r.csv --text t --label l --methods head --seeds 5 --budget 6epochs"),
+        ({"models": ["minilm", "other"]}, None),
+        ({"max_length": 64}, None),
+        ({"seeds": [3, 4]}, None),
+        ({"recipe": {"head": {"learning_rate": 1e-3}}}, None),
+        ({"task": {"r": {"train": "r.csv", "text": "t", "label": "l", "split_seed": 1}}}, None),
+        ({"task": {"r": {"train": "s.csv", "text": "t", "label": "l"}}}, None),
+        ({"tasks": ["glue/mrpc"], "task": {}}, None),
+    ],
+)  # fmt: skip
+def test_only_what_compare_can_make_is_named_by_a_compare(change: dict[str, Any], command: str | None) -> None:
+    plain = {"name": "r", "tasks": ["r"], "task": {"r": {"train": "r.csv", "text": "t", "label": "l"}}}
+    assert compare_command(StudySpec.parse({**plain, **change}), budget="6epochs") == command

@@ -16,7 +16,7 @@ from tuneworth.errors import SpecError, did_you_mean
 from tuneworth.looks import Question
 from tuneworth.results import Cell as CellKey
 from tuneworth.results import Row
-from tuneworth.spec import Budget
+from tuneworth.spec import Budget, StudySpec
 from tuneworth.stats import Answers
 
 __all__ = ["advise", "advise_each"]
@@ -40,13 +40,14 @@ def advise(
 def advise_each(
     table: Sequence[Row], limits: Limits = NO_LIMITS, task: str | None = None, fraction: float | None = None,
     budget: str | None = None, margin: float = 1.0, confidence: float = 0.95,
-    answers: Mapping[CellKey, Answers] | None = None, model: str | None = None,
+    answers: Mapping[CellKey, Answers] | None = None, model: str | None = None, spec: StudySpec | None = None,
 ) -> tuple[Advice, ...]:  # fmt: skip
     """One recommendation for each model and task, from `results.rows` of one study, in the study's order.
 
     `fraction`: by default the largest that has results. `budget`: by default the one under which trials trained longest,
     of those under which a method keeps the limits. `margin` in points: a smaller difference does not matter to you.
-    `answers`: test predictions by cell, without which nothing is graded strong. Rules and grades: advice.evidence.
+    `answers`: test predictions by cell, without which nothing is graded strong. `spec`: of a study that `compare` made, the
+    next command is a `compare` too. Rules and grades: advice.evidence.
     Raises SpecError for a task, fraction, budget or model that the study does not have, or numbers that cannot be.
     """
     Question(margin, confidence)
@@ -61,7 +62,7 @@ def advise_each(
     study = table[0]["study"]
     return tuple(
         _advise(_featured([g for g in groups if (g.model, g.task) == place], limits), limits, margin, confidence,
-                answers or {}, study)
+                answers or {}, study, spec)
         for place in places
     )  # fmt: skip
 
@@ -94,8 +95,9 @@ def _within(group: Group, limits: Limits) -> list[Cell]:
 
 
 def _advise(
-    group: Group, limits: Limits, margin: float, confidence: float, answers: Mapping[CellKey, Answers], study: str
-) -> Advice:
+    group: Group, limits: Limits, margin: float, confidence: float, answers: Mapping[CellKey, Answers], study: str,
+    spec: StudySpec | None,
+) -> Advice:  # fmt: skip
     measured = [cell for cell in group.cells if cell.scores]
     within = _within(group, limits)
     excluded = tuple(
@@ -105,7 +107,7 @@ def _advise(
     # One method alone has nothing to be compared with; limits that leave one of several have decided.
     known = _answers(within, group, answers)
     evidence = weigh(within, group.baseline, margin, confidence, known) if len(measured) > 1 and within else None
-    case = Case(study, group, limits, margin, confidence, tuple(within), excluded, evidence)
+    case = Case(study, group, limits, margin, confidence, tuple(within), excluded, evidence, spec)
     chosen = case.chosen
     return Advice(
         model=group.model, task=group.task, fraction=group.fraction, budget=group.budget, metric=group.metric,

@@ -11,6 +11,7 @@ from tuneworth.advice.evidence import FEW, Evidence
 from tuneworth.advice.limits import Limits
 from tuneworth.advice.value import Excluded, Pair
 from tuneworth.cells import Cell, Group, judged, trained_mean
+from tuneworth.spec import StudySpec
 from tuneworth.stats import compare
 
 __all__ = ["Case"]
@@ -28,6 +29,7 @@ class Case:
     within: tuple[Cell, ...]
     excluded: tuple[Excluded, ...]
     evidence: Evidence | None
+    spec: StudySpec | None = None
 
     @property
     def chosen(self) -> Cell | None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from math import ceil
 
 from tuneworth import words
+from tuneworth.advice.again import compare_command
 from tuneworth.advice.case import Case
 from tuneworth.advice.evidence import ENOUGH, FEW, Evidence
 from tuneworth.cells import Cell
@@ -73,15 +74,16 @@ def _on_new_data(case: Case, evidence: Evidence) -> list[str]:
 
 def next_command(case: Case) -> str | None:
     """The command that would make the evidence stronger; what a study file needs first stands behind `#`. None: nothing."""
-    run, edit = f"tuneworth run {shlex.quote(case.study)}", "tuneworth run STUDY.toml"
+    run = f"tuneworth run {shlex.quote(case.study)}"
     measured: Sequence[Cell] = [cell for cell in case.group.cells if cell.scores]
     if not measured:
         return run
     if len(measured) == 1:
-        return run if len(case.group.cells) > 1 else f"{edit}  # with more methods in it"
+        return run if len(case.group.cells) > 1 else _changed(case, "more methods in it")
     if case.evidence is None:
         return "tuneworth methods"
-    evidence, longer = case.evidence, f"{edit}  # with budgets = [{_twice(case.group.budget)}] in it"
+    evidence, twice = case.evidence, _twice(case.group.budget)
+    longer = _changed(case, f'budgets = ["{twice}"] in it', budget=twice)
     decided = evidence.grade in ("strong", "moderate")
     if evidence.grade == "strong" or (decided and len(case.within) == 1):
         return None
@@ -101,10 +103,18 @@ def next_command(case: Case) -> str | None:
     if evidence.in_doubt(evidence.mixed) or evidence.wide is None:
         return f"{run} --store fresh.db"
     if look and (evidence.seeds < ENOUGH or evidence.in_doubt(list(evidence.collapsed))):
-        return f"{edit}  # with seeds = {look}"
-    return f"{edit}  # with more test examples"
+        return _changed(case, f"seeds = {look}", seeds=str(look))
+    return _changed(case, "more test examples")
+
+
+def _changed(case: Case, what: str, **flags: str) -> str:
+    """The study with something changed: by a flag of `compare`, for a study of its making; else in the study's file."""
+    compare = compare_command(case.spec, **flags) if case.spec else None
+    if compare and flags:
+        return compare
+    return f"{compare or 'tuneworth run STUDY.toml'}  # with {what}"
 
 
 def _twice(budget: str) -> str:
     parsed = Budget.parse(budget)
-    return f'"{parsed.model_copy(update={"amount": 2 * parsed.amount})}"'
+    return str(parsed.model_copy(update={"amount": 2 * parsed.amount}))

@@ -32,8 +32,9 @@ def build(
     reference = _reference(spec)
     groups = group_trials(table, reference, question.confidence)
     advice = (
-        advise_each(table, margin=question.margin, confidence=question.confidence, answers=answers) if table else ()
-    )
+        advise_each(table, margin=question.margin, confidence=question.confidence, answers=answers, spec=spec)
+        if table else ()
+    )  # fmt: skip
     done = [row for row in table if finished(row)]
     progress = Progress(len(table), len(done), sum(row["state"] == "failed" for row in table))
     environment = _environment(done)

@@ -1,0 +1,46 @@
+"""The `tuneworth compare` that goes on with a study, for those whose study has no file."""
+
+from __future__ import annotations
+
+import shlex
+
+from tuneworth.spec import FileTask, StudySpec
+
+__all__ = ["compare_command"]
+
+DEFAULTS = {name: field.default for name, field in StudySpec.model_fields.items()}
+COMPARED = ("name", "models", "methods", "tasks", "fractions", "budgets", "seeds", "task", "stated")
+"""What `compare` can set, and what the store does."""
+
+
+def compare_command(spec: StudySpec, **flags: str) -> str | None:
+    """The command that names this study, with `flags` on top. None for a study that `compare` could not have made.
+
+    Without --budget among the flags it goes on with the study's own budgets and batches, as `compare` does by itself.
+    """
+    (task, *others), (model, *models) = spec.tasks, spec.models
+    file = spec.task.get(task)
+    batches = [set(recipe) for recipe in spec.recipe.values()]  # of a time limit, the one thing that compare sets there
+    if others or models or file is None or task != file.train.stem or any(keys != {"batch_size"} for keys in batches):
+        return None
+    if (file.test_fraction, file.split_seed) != (
+        FileTask.model_fields["test_fraction"].default, FileTask.model_fields["split_seed"].default,
+    ):  # fmt: skip
+        return None
+    for name, default in DEFAULTS.items():
+        if name not in (*COMPARED, "recipe") and getattr(spec, name) != default:
+            return None
+    if spec.seeds != tuple(range(len(spec.seeds))):
+        return None
+    given = {
+        "train": str(file.train), "test": str(file.test) if file.test else None, "text": file.text, "text-pair": file.text_pair,
+        "label": file.label, "kind": file.kind, "metric": file.metric, "model": model, "methods": ",".join(spec.methods),
+        "fractions": ",".join(f"{fraction:g}" for fraction in spec.fractions), "seeds": str(len(spec.seeds)),
+        "name": spec.name,
+    }  # fmt: skip
+    unsaid = {
+        "model": DEFAULTS["models"][0], "methods": ",".join(DEFAULTS["methods"]), "fractions": "1",
+        "seeds": str(len(DEFAULTS["seeds"])), "name": task,
+    }  # fmt: skip
+    said = {name: value for name, value in given.items() if value is not None and value != unsaid.get(name)} | flags
+    return " ".join(["tuneworth compare", *(f"--{name} {shlex.quote(value)}" for name, value in said.items())])
