@@ -19,6 +19,7 @@ import tempfile
 from collections.abc import Sequence
 from ctypes import c_float, c_int, c_int64, c_uint64, c_void_p
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -152,14 +153,18 @@ class Sequences:
     rows: int
     queries: int = 0
 
-    @property
-    def lengths(self) -> torch.Tensor:
-        return self.starts.diff()
+    @cached_property
+    def end(self) -> int:
+        """The first row that is nobody's."""
+        return int(self.starts[-1])
 
+    @cached_property
     def weights(self) -> int:
-        """How many attention weights a head has: a key's are padded to a multiple of 16, as attention.cpp has it."""
-        queries = torch.full_like(self.lengths, self.queries) if self.queries else self.lengths
-        return int(((queries + 15) // 16 * 16 * self.lengths).sum())
+        """How many attention weights a head has: a key's are padded to a multiple of 16, as attention.cpp has it. Asked by
+        every layer, hence kept, as `end` is."""
+        lengths = self.starts.diff()
+        queries = torch.full_like(lengths, self.queries) if self.queries else lengths
+        return int(((queries + 15) // 16 * 16 * lengths).sum())
 
 
 @dataclass(frozen=True)
@@ -177,7 +182,7 @@ def attention(
     """(context, weights) of q, k and v, each of shape (rows, heads * width); q and the context have `of.queries` rows a sequence
     where that is not 0. In bfloat16 the width is even. Rows that are nobody's get zeros."""
     context = torch.empty_like(q)
-    weights = torch.empty(heads * of.weights(), dtype=q.dtype)
+    weights = torch.empty(heads * of.weights, dtype=q.dtype)
     _function("attention", SUFFIX[q.dtype])(
         *(x.data_ptr() for x in (q, k, v, weights, context, of.starts)), len(of.starts) - 1, of.queries, heads,
         q.shape[1] // heads, factor, dropout.seed, dropout.threshold, dropout.scale, torch.get_num_threads(),
@@ -199,7 +204,8 @@ def attention_backward(
 
 
 def _nobodys_zeroed(x: torch.Tensor, of: Sequences) -> torch.Tensor:
-    x[int(of.starts[-1]) :] = 0
+    if of.end < len(x):
+        x[of.end :] = 0
     return x
 
 
