@@ -107,7 +107,7 @@ def reference(
 ) -> torch.Tensor:
     """Sequence by sequence, head by head; dropout's masks as attention.cpp numbers its weights."""
     width = q.shape[1] // heads
-    drawn = kept(seed, heads * of.weights(), p) if p else None
+    drawn = kept(seed, heads * of.weights, p) if p else None
     out, place = torch.zeros_like(q), 0
     for s, (start, end) in enumerate(zip(of.starts[:-1].tolist(), of.starts[1:].tolist(), strict=True)):
         rows = slice(s * of.queries, (s + 1) * of.queries) if of.queries else slice(start, end)
