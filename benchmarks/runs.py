@@ -105,6 +105,21 @@ def bert_base(into: Path) -> Path:
     return into
 
 
+def without_dropout(model: str, into: Path) -> Path:
+    """The same model with every rate of dropout at 0, in a folder of links."""
+    from tuneworth import models
+
+    source = Path(models.resolve(model).source)
+    into.mkdir()
+    for file in source.iterdir():
+        if file.name != "config.json":
+            (into / file.name).symlink_to(file)
+    config = json.loads((source / "config.json").read_text())
+    rates = {name: 0.0 for name, value in config.items() if "dropout" in name and isinstance(value, float)}
+    (into / "config.json").write_text(json.dumps(config | rates))
+    return into
+
+
 def plan(
     model: str, method: str, task: str, folder: Path | None, files: Path, device: str, *, fraction: float = 1.0,
     seed: int = 0, epochs: int = 1, timed_steps: int = 0, batch_size: int = 32, max_length: int = 128,

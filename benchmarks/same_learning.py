@@ -4,10 +4,10 @@
     python benchmarks/same_learning.py --into small.jsonl --fraction 0.25 --epochs 2 --tasks glue/mrpc    # a smaller one
 
 Both sides start from the packaged encoder and the seed's head, with the seed's training examples in the same batches in the
-same order, and the same recipe; dropout's masks and rounding are each side's own. Scores are the task's first
-metric on its test split, in points, of the model as training leaves it. "equivalent": two one-sided tests find the mean
-difference within the margin, each comparison at 95% (stats/compare.py). Every finished run is kept in the file, so
-that the same command goes on where it was stopped, and a change of the engine's number repeats Tuneworth's runs alone.
+same order, and the same recipe; dropout's masks and rounding are each side's own (--no-dropout: rounding alone). Scores are
+the task's first metric on its test split, in points, of the model as training leaves it. "equivalent": two one-sided tests
+find the mean difference within the margin, each comparison at 95% (stats/compare.py). Every finished run is kept in the file,
+so that the same command goes on where it was stopped, and a change of the engine's number repeats Tuneworth's runs alone.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from runs import Ledger, Measurement, data_dir, installed, ours, plan, test_score, theirs
+from runs import Ledger, Measurement, data_dir, installed, ours, plan, test_score, theirs, without_dropout
 from tuneworth.errors import UserError
 from tuneworth.spec import TrialSpec
 from tuneworth.stats.compare import compare
@@ -48,6 +48,9 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--sides", nargs="+", choices=SIDES, default=list(SIDES), help="a later run with both takes what "
                         "is in the file")  # fmt: skip
     parser.add_argument("--model", default="minilm")
+    parser.add_argument(
+        "--no-dropout", action="store_true", help="on both sides: what is left is rounding, so fewer seeds decide"
+    )
     parser.add_argument("--data-dir", type=Path, help="GLUE's files; else TUNEWORTH_DATA, else ../shared/glue")
     parser.add_argument("--device", default="auto")
     options = parser.parse_args(argv)
@@ -64,9 +67,12 @@ def runs(options: argparse.Namespace) -> Iterator[tuple[str, str, int, str, floa
         list(product(range(options.seeds), options.tasks, options.methods, options.sides)),
     )
     with tempfile.TemporaryDirectory() as folder:
+        model = options.model
+        if options.no_dropout:
+            model = str(without_dropout(model, Path(folder) / "without-dropout"))
         for number, (seed, task, method, side) in enumerate(asked):
             print(f"run {number + 1} of {len(asked)}: seed {seed}, {task}, {method}, {side}", file=sys.stderr)
-            job = plan(options.model, method, task, options.data_dir, Path(folder), options.device,
+            job = plan(model, method, task, options.data_dir, Path(folder), options.device,
                        fraction=options.fraction, seed=seed, epochs=options.epochs)  # fmt: skip
 
             def make(job: Any = job, side: str = side) -> dict[str, Any]:
