@@ -32,7 +32,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 from runs import (
     BERT_BASE,
@@ -51,6 +51,7 @@ from runs import (
 )
 from tuneworth.errors import UserError
 from tuneworth.events import Job
+from tuneworth.spec import Precision
 
 METHODS = ("full", "bitfit", "houlsby", "lora")
 TASKS = ("glue/mrpc", "glue/cola", "glue/stsb")
@@ -104,6 +105,9 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--max-length", type=int, default=128)
     parser.add_argument("--device", default="auto")
+    parser.add_argument(
+        "--precision", choices=get_args(Precision), default="auto", help="auto: bf16 where the device has it"
+    )
     parser.add_argument("--into", type=Path, help="a file for finished runs: the same command goes on from there; for "
                         "another version of the code take another file")  # fmt: skip
     parser.add_argument("--quick", action="store_true")
@@ -161,7 +165,7 @@ def jobs(options: argparse.Namespace, folder: Path) -> dict[Cell, Job]:
         planned[cell] = plan(
             made if cell.model == BERT_BASE else cell.model, cell.method, cell.task, options.data_dir, folder,
             options.device, timed_steps=options.steps or defaults.get(cell.model, OTHER_STEPS),
-            batch_size=options.batch_size, max_length=options.max_length,
+            batch_size=options.batch_size, max_length=options.max_length, precision=options.precision,
         )  # fmt: skip
     return planned
 

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuneworth.events import Finished, Job
-from tuneworth.spec import Budget, StudySpec
+from tuneworth.spec import Budget, Precision, StudySpec
 
 if TYPE_CHECKING:
     from tuneworth.train.batches import Batches
@@ -123,6 +123,7 @@ def without_dropout(model: str, into: Path) -> Path:
 def plan(
     model: str, method: str, task: str, folder: Path | None, files: Path, device: str, *, fraction: float = 1.0,
     seed: int = 0, epochs: int = 1, timed_steps: int = 0, batch_size: int = 32, max_length: int = 128,
+    precision: Precision = "auto",
 ) -> Job:  # fmt: skip
     """The one trial of these settings, as a study plans it: of so many epochs, or of `timed_steps` behind as many that warm up.
     `files`: a folder for tokens. Raises UserError."""
@@ -131,7 +132,7 @@ def plan(
     spec = StudySpec(
         name="benchmark", models=(model,), methods=(method,), tasks=(task,), seeds=(seed,), fractions=(fraction,),
         budgets=(Budget(amount=2 * timed_steps, unit="steps") if timed_steps else Budget(amount=epochs, unit="epochs"),),
-        max_length=max_length, evaluations=2 if timed_steps else 1,
+        max_length=max_length, precision=precision, evaluations=2 if timed_steps else 1,
         recipe={method: {"batch_size": batch_size}},
     )  # fmt: skip
     prepared = prepare(spec, folder, files)

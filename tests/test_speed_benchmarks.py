@@ -230,10 +230,11 @@ def test_without_dropout_and_in_fp32_the_trainer_ends_with_the_same_model(
     still = runs.without_dropout(model, tmp_path / "still")
     config = json.loads((still / "config.json").read_text())
     assert (config["hidden_dropout_prob"], config["attention_probs_dropout_prob"]) == (0.0, 0.0)
-    job = runs.plan(str(still), method, "demo/similarity", None, tmp_path, "cpu", epochs=2, fraction=0.2, batch_size=16)
+    job = runs.plan(str(still), method, "demo/similarity", None, tmp_path, "cpu", epochs=2, fraction=0.2, batch_size=16,
+                    precision="fp32")  # fmt: skip
     fields = job.trial.model_dump()
     # Constant, since Tuneworth reads a schedule at the middle of a step and the Trainer at its start.
-    fields |= {"precision": "fp32", "recipe": fields["recipe"] | {"schedule": "constant", "warmup": 0.0}}
+    fields["recipe"] |= {"schedule": "constant", "warmup": 0.0}
     job = dataclasses.replace(job, trial=type(job.trial).model_validate(fields))
     *_, last = trial.run_trial(job)
     assert isinstance(last, Finished)

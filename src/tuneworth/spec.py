@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from tuneworth.errors import SpecError, did_you_mean
 
-ENGINE = 4
+ENGINE = 5
 """Part of every trial key. Raise it when a change of the engine changes numbers: old results then stay apart."""
 
 Precision = Literal["auto", "bf16", "fp32"]

@@ -237,28 +237,36 @@ def test_without_a_compiler_it_works_and_says_so(
         compiled.library.cache_clear()
 
 
-def test_packed_weights_give_the_same_product_and_gradients() -> None:
+@pytest.mark.parametrize(("dtype", "close"), [(torch.bfloat16, 2e-2), (torch.float32, 1e-5)])
+def test_packed_weights_give_the_same_product_and_gradients(dtype: torch.dtype, close: float) -> None:
     torch.manual_seed(0)
-    plain = torch.nn.Linear(40, 24)
-    plain.weight.requires_grad_(False)
-    if not packable(plain):
-        pytest.skip("this PyTorch cannot pack weights here")
-    packed = torch.nn.Linear(40, 24)
+    plain, packed = (torch.nn.Linear(40, 24) for _ in range(2))
     packed.load_state_dict(plain.state_dict())
-    packed.weight.requires_grad_(False)
+    for layer in (plain, packed):
+        layer.weight.requires_grad_(False)
+    if not packable(plain, dtype):
+        pytest.skip(f"this PyTorch cannot pack weights in {dtype} here")
     packed.__class__ = PackedLinear
+    packed.packed_for = dtype  # type: ignore[assignment]
     results = []
     for layer in (plain, packed):
         x = noise(3, 5, 40).requires_grad_()
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
             y = layer(x)
-        y.backward(noise(3, 5, 24, seed=1).to(y.dtype))
+        assert y.dtype == dtype
+        y.backward(noise(3, 5, 24, seed=1).to(dtype))
         assert layer.bias.grad is not None
         assert x.grad is not None
         results.append((y.detach(), x.grad, layer.bias.grad))
-        torch.testing.assert_close(layer(x), F.linear(x, plain.weight, plain.bias))  # without autocast: in float32
+        with torch.autocast(
+            "cpu", torch.bfloat16, enabled=dtype != torch.bfloat16
+        ):  # the other precision is not packed for
+            other = layer(x)
+            torch.testing.assert_close(other, F.linear(x, plain.weight, plain.bias), rtol=0, atol=0)
+    assert packed.there is not None
+    assert packed.back is not None
     for one, other in zip(*results, strict=True):
-        torch.testing.assert_close(one, other, rtol=2e-2, atol=2e-2)
+        torch.testing.assert_close(one, other, rtol=close, atol=close)
 
 
 def test_lora_in_one_product_is_peft_s(tmp_path: Path) -> None:

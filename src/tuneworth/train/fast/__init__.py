@@ -38,7 +38,7 @@ def lay_out(model: PreTrainedModel, device: torch.device, precision: Precision, 
     model.to(device)
     fast = device.type == "cpu" and not plain()
     if fast:
-        speed_up(model, shared, packed=precision == "bf16")
+        speed_up(model, shared, precision)
     if precision == "bf16":
         cast_frozen(model)
 
@@ -75,9 +75,9 @@ def plain() -> bool:
     return os.environ.get("TUNEWORTH_PLAIN", "") not in ("", "0")
 
 
-def speed_up(model: PreTrainedModel, shared: bool = False, packed: bool = False) -> None:
+def speed_up(model: PreTrainedModel, shared: bool = False, precision: Precision = "fp32") -> None:
     """Replace the slow parts of a model on a CPU, and narrow its last layer. Models with grouped key heads keep their own
-    attention, and their last layer. `packed`: frozen weights too, for products in bf16."""
+    attention, and their last layer."""
     heads = getattr(model.config, "num_key_value_heads", None)
     if heads in (None, getattr(model.config, "num_attention_heads", None)):
         _register()
@@ -86,6 +86,7 @@ def speed_up(model: PreTrainedModel, shared: bool = False, packed: bool = False)
             pack(model)
         else:
             first_token_only(model)
+    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
     for module in model.modules():  # in place: methods hang their hooks on these very modules
         if type(module) is nn.Dropout:
             module.__class__ = ByteDropout
@@ -93,9 +94,10 @@ def speed_up(model: PreTrainedModel, shared: bool = False, packed: bool = False)
             module.__class__ = CompiledNorm
         elif compiled.there() and exact(module):
             module.__class__ = CompiledGELU
-        elif packed and not shared and packable(module):
+        elif not shared and packable(module, dtype):
             module.__class__ = PackedLinear
-        elif packed and not shared and compiled.there() and trainable(module):
+            module.packed_for = dtype
+        elif not shared and precision == "bf16" and compiled.there() and trainable(module):
             module.__class__ = TrainedLinear
         elif fusable(module):
             module.__class__ = FusedLora

@@ -1,6 +1,6 @@
-"""Linear layers in bf16. Weights that never change are packed once as oneDNN's products want them, for the way forward and back:
-a product packs its weights at every call otherwise, which costs the more the fewer tokens there are (docs/log.md).
-Trained weights are rounded once a step.
+"""Linear layers. Weights that never change are packed once as oneDNN's products want them, for the way forward and back: a
+product packs its weights at every call otherwise, which costs the more the fewer tokens there are (docs/log.md).
+Trained weights are rounded to bf16 once a step.
 """
 
 from __future__ import annotations
@@ -17,29 +17,31 @@ from tuneworth.train.fast import compiled
 
 
 class PackedLinear(nn.Linear):
-    """y = x Wᵀ + b with W frozen, in bf16 under autocast; the bias may be trained, and its gradient is summed in float32.
+    """y = x Wᵀ + b with W frozen; the bias may be trained, and its gradient is summed in float32.
 
     The parameters stay as they were, W where it is mapped from its file: what is packed is beside them.
     """
 
+    packed_for: torch.dtype
+    """Products in this precision; one in another (a trial's model that is used without autocast, say) goes as ever."""
     there: torch.Tensor | None = None
     back: torch.Tensor | None = None
     """W and Wᵀ, packed when they are first wanted: a model that only predicts needs no way back."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        if not _in_bf16():
+        if _of_product(x) != self.packed_for:
             return super().forward(x)
-        y: torch.Tensor = _Linear.apply(x.to(torch.bfloat16), self.bias, self)  # type: ignore[no-untyped-call]
+        y: torch.Tensor = _Linear.apply(x.to(self.packed_for), self.bias, self)  # type: ignore[no-untyped-call]
         return y
 
     def packed(self) -> torch.Tensor:
         if self.there is None:
-            self.there = _pack(self.weight.data)
+            self.there = _pack(self.weight.data, self.packed_for)
         return self.there
 
     def packed_back(self) -> torch.Tensor:
         if self.back is None:
-            self.back = _pack(self.weight.data.T)
+            self.back = _pack(self.weight.data.T, self.packed_for)
         return self.back
 
 
@@ -48,7 +50,7 @@ class TrainedLinear(nn.Linear):
     hand, leaves the copy. Its gradient stays in bf16, as the product gives it; those of a batch's parts add up in float32."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        if not _in_bf16():
+        if _of_product(x) != torch.bfloat16:
             return super().forward(x)
         y: torch.Tensor = _Trained.apply(x.to(torch.bfloat16), self.weight, self.bias)  # type: ignore[no-untyped-call]
         return y
@@ -79,9 +81,9 @@ class _Copy:
     """Of the weight: PyTorch counts the changes that it makes. CompiledAdamW's are not counted, for it changes both."""
 
 
-def packable(module: nn.Module) -> bool:
-    """Whether `module` is a frozen Linear layer, and this PyTorch can pack it."""
-    return type(module) is nn.Linear and not module.weight.requires_grad and _can_pack()
+def packable(module: nn.Module, dtype: torch.dtype) -> bool:
+    """Whether `module` is a frozen Linear layer, and this PyTorch can pack it for products in `dtype`."""
+    return type(module) is nn.Linear and not module.weight.requires_grad and _can_pack(dtype)
 
 
 def trainable(module: nn.Module) -> bool:
@@ -124,9 +126,9 @@ class _Trained(Function):
         return gradient @ ctx.copy if of_input else None, found, compiled.column_sums(gradient) if of_bias else None
 
 
-def _pack(weight: torch.Tensor) -> torch.Tensor:
+def _pack(weight: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     """From (outputs, inputs); the layout serves any number of rows alike."""
-    packed: torch.Tensor = torch.ops.mkldnn._reorder_linear_weight(weight.to(torch.bfloat16), None)
+    packed: torch.Tensor = torch.ops.mkldnn._reorder_linear_weight(weight.to(dtype), None)
     return packed
 
 
@@ -135,15 +137,16 @@ def _product(x: torch.Tensor, packed: torch.Tensor, bias: torch.Tensor | None) -
     return y
 
 
-def _in_bf16() -> bool:
-    return torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
+def _of_product(x: torch.Tensor) -> torch.dtype:
+    """The precision that a product with x has here."""
+    return torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
 
 
 @functools.cache
-def _can_pack() -> bool:
+def _can_pack(dtype: torch.dtype) -> bool:
     """The operators are PyTorch's own, those of its compiler: tried out, since no version promises them."""
     try:
-        product = _product(torch.ones(2, 4, dtype=torch.bfloat16), _pack(torch.ones(3, 4)), torch.ones(3))
+        product = _product(torch.ones(2, 4, dtype=dtype), _pack(torch.ones(3, 4), dtype), torch.ones(3))
     except (RuntimeError, AttributeError):
         return False
     return product.tolist() == [[5.0] * 3] * 2
