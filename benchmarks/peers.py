@@ -8,10 +8,10 @@ CoLA, STS-B}. Peers: `trainer` is transformers.Trainer at its best settings (lor
 library for houlsby, in an environment of its own (it pins an older transformers; skipped where none is given), and
 `defaults` what run_glue.py leaves as it is (fp32, padded to the full length), for bitfit on MRPC.
 
-What is alike on all sides: every timed batch, as Tuneworth groups the whole data set by length, and their order; longest length,
-learning rate and schedule, optimiser, gradient clipping, and which parameters are trained; precision too, but for `defaults`.
-The run ends with an error where examples, steps or the number of trained parameters differ. What is timed: the later half of
-the steps, without set-up, tokenising, evaluation or saving; the first half warms up, peers on the very batches that are timed.
+What is alike on all sides: the head to start from; every batch, as Tuneworth groups the whole data set by length, and their order;
+longest length, learning rate and schedule, optimiser, gradient clipping, and which parameters are trained; precision too, but for
+`defaults`. The run ends with an error where examples, steps or the number of trained parameters differ. What is timed: the later
+half of the steps, without set-up, tokenising, evaluation or saving; the first half warms up on the very batches that are timed.
 Peak memory is the process's on a CPU, what is allocated on a GPU; Tuneworth's holds its evaluations too. `share`: the FLOPs
 that the trial counts for the timed steps, over their seconds, over the rate of matrix products of the model's shape, which is
 measured in each turn.

@@ -38,9 +38,8 @@ class World:
     def record(self, trial: TrialSpec) -> TrialRecord:
         if (trial.method, trial.seed) in self.failing:
             return TrialRecord(study="first", trial=trial, state="failed", attempt=1, error="diverged")
-        same = TrialSpec.model_validate(
-            {**trial.model_dump(), "engine": 4}
-        )  # the same luck whatever the engine's number is
+        # the same luck whatever the engine's number is
+        same = TrialSpec.model_validate({**trial.model_dump(), "engine": 4})
         luck = np.random.default_rng(int(same.key, 16)).normal(0, self.spread, 2)
         score, validation = self.means[trial.method] + luck - 10 * (trial.recipe.learning_rate == WORSE)
         result = measure(trial, score=score, validation_score=validation, baseline_score=40.0)

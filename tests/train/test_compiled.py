@@ -258,9 +258,8 @@ def test_packed_weights_give_the_same_product_and_gradients(dtype: torch.dtype, 
         assert layer.bias.grad is not None
         assert x.grad is not None
         results.append((y.detach(), x.grad, layer.bias.grad))
-        with torch.autocast(
-            "cpu", torch.bfloat16, enabled=dtype != torch.bfloat16
-        ):  # the other precision is not packed for
+        # what it is not packed for goes as ever
+        with torch.autocast("cpu", torch.bfloat16, enabled=dtype != torch.bfloat16):
             other = layer(x)
             torch.testing.assert_close(other, F.linear(x, plain.weight, plain.bias), rtol=0, atol=0)
     assert packed.there is not None
