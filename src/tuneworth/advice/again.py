@@ -35,11 +35,11 @@ def compare_command(spec: StudySpec, **flags: str) -> str | None:
     given = {
         "train": str(file.train), "test": str(file.test) if file.test else None, "text": file.text, "text-pair": file.text_pair,
         "label": file.label, "kind": file.kind, "metric": file.metric, "model": model, "methods": ",".join(spec.methods),
-        "fractions": ",".join(f"{fraction:g}" for fraction in spec.fractions), "seeds": str(len(spec.seeds)),
+        "fractions": ",".join(map(str, spec.fractions)), "seeds": str(len(spec.seeds)),
         "name": spec.name,
     }  # fmt: skip
     unsaid = {
-        "model": DEFAULTS["models"][0], "methods": ",".join(DEFAULTS["methods"]), "fractions": "1",
+        "model": DEFAULTS["models"][0], "methods": ",".join(DEFAULTS["methods"]), "fractions": "1.0",
         "seeds": str(len(DEFAULTS["seeds"])), "name": task,
     }  # fmt: skip
     said = {name: value for name, value in given.items() if value is not None and value != unsaid.get(name)} | flags
