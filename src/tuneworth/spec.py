@@ -552,6 +552,8 @@ class TrialResult(Frozen):
     micro_batch: int
     notes: tuple[str, ...] = ()
     environment: Mapping[str, Any]
+    data: Mapping[str, Any] | None = None
+    """What was read, as numbers (rows, classes, cut texts, duplicates); None: the trial ran before this was kept."""
     chunks: tuple[Chunk, ...] = ()
     """Of a data stream; `score` is then the prequential one, over all chunks."""
     stages: tuple[Stage, ...] = ()

@@ -39,6 +39,10 @@ class TaskData:
     train: Examples
     test: Examples
     label_names: tuple[str, ...] | None
+    notes: tuple[str, ...] = ()
+    """What was decided while reading, a sentence each, for people: "4 and 4.0 were taken as one class"."""
+    left_out: int = 0
+    """Rows of the files that are no examples, since the user asked to skip them."""
 
 
 class Task(Protocol):
