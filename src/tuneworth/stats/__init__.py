@@ -1,7 +1,7 @@
 """Statistics: pure functions on arrays. Chance, where one needs it, comes from an explicit generator."""
 
 from tuneworth.stats.across import average_rank, normalised, performance_profile, stratified_interval
-from tuneworth.stats.best import Regret, regrets
+from tuneworth.stats.best import Differences, Regret, by_seeds, on_new_data, regrets, regrets_of
 from tuneworth.stats.compare import Comparison, Verdict, compare, holm
 from tuneworth.stats.curves import (
     Crossing,
@@ -15,7 +15,7 @@ from tuneworth.stats.curves import (
     time_to,
 )
 from tuneworth.stats.estimate import Estimate, over_seeds, shared_seeds
-from tuneworth.stats.examples import Answers, over_seeds_and_examples, score_on_new_data
+from tuneworth.stats.examples import Answers, above_one_answer, over_seeds_and_examples, score_on_new_data
 from tuneworth.stats.location import (
     Interval,
     interquartile_interval,
@@ -27,7 +27,7 @@ from tuneworth.stats.location import (
     standard_deviation,
 )
 from tuneworth.stats.pareto import front, front_probability
-from tuneworth.stats.power import seeds_needed
+from tuneworth.stats.power import examples_needed, seeds_needed
 from tuneworth.stats.sequential import LOOKS, Decision, decide, level, next_look
 from tuneworth.stats.stability import (
     brown_forsythe,
@@ -49,18 +49,22 @@ __all__ = [
     "Crossing",
     "CurvePoint",
     "Decision",
+    "Differences",
     "Estimate",
     "Interval",
     "Regret",
     "ScoreCurve",
     "Verdict",
+    "above_one_answer",
     "area_under",
     "average_rank",
     "brown_forsythe",
+    "by_seeds",
     "collapse_rate",
     "compare",
     "crossover",
     "decide",
+    "examples_needed",
     "expected_best_of",
     "front",
     "front_probability",
@@ -75,12 +79,14 @@ __all__ = [
     "median_interval",
     "next_look",
     "normalised",
+    "on_new_data",
     "over_seeds",
     "over_seeds_and_examples",
     "performance_profile",
     "pitman_morgan",
     "reaches",
     "regrets",
+    "regrets_of",
     "score_at",
     "score_on_new_data",
     "seeds_needed",

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from itertools import permutations
+from itertools import combinations
 from typing import Literal
 
 import numpy as np
 
 from tuneworth.stats.compare import FEWEST
 from tuneworth.stats.estimate import Estimate, over_seeds, shared_seeds
-from tuneworth.stats.examples import Answers, crossed
+from tuneworth.stats.examples import Answers, agreeing, crossed, over_agreeing_seeds
 
-__all__ = ["Regret", "regrets"]
+__all__ = ["Differences", "Regret", "by_seeds", "on_new_data", "regrets", "regrets_of"]
+
+Differences = Mapping[tuple[str, str], Estimate | None]
+"""First minus second, in points, by ordered pair of methods; None: they share too little to say anything."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,17 @@ def regrets(
 ) -> dict[str, Regret]:
     """The regret of each method from `scores`, method -> seed -> points; with `answers` (by method), for new data.
 
+    See `regrets_of`. A score that is NaN is left out.
+    """
+    differences = by_seeds(scores) if answers is None else on_new_data(scores, answers)
+    return regrets_of(scores, differences, confidence, family)
+
+
+def regrets_of(
+    methods: Collection[str], differences: Differences, confidence: float = 0.95, family: int | None = None
+) -> dict[str, Regret]:
+    """The regret of each of `methods` among them, from the `differences` of its pairs.
+
     With a = 1 - confidence and k methods, b the truly best, d(j, i) = mean of j - mean of i:
     - upper bounds: max(0, max_j upper of d(j, i)), each at one-sided level a / (k - 1). All are right together with
       probability 1 - a, since each is implied by its comparison with b alone, and those are k - 1 (Hsu, Annals of
@@ -45,19 +59,17 @@ def regrets(
     - lower bounds: max(0, max_j lower of d(j, i)), each at a / (k (k - 1)): every ordered pair may speak, so all of them
       are paid for, and no "beaten by more than the margin" is wrong with probability 1 - a.
     A pair with fewer than 3 shared seeds, or without answers where these are asked for, bounds nothing: (0, inf).
-    A lone method has (0, 0). A score that is NaN is left out. `family`: k, where methods that are not in `scores` belong
-    to the group too.
+    A lone method has (0, 0). `family`: k, where methods that are not in `methods` belong to the group too.
     """
     if not 0 < confidence < 1:
         raise ValueError(f"confidence {confidence} is outside (0, 1)")
-    k = max(len(scores), family or 0)
-    if len(scores) < 2:
-        return {method: Regret(0.0, 0.0) for method in scores}
-    differences = _with_answers(scores, answers) if answers is not None else _by_seeds(scores)
+    k = max(len(methods), family or 0)
+    if len(methods) < 2:
+        return {method: Regret(0.0, 0.0) for method in methods}
     upper, lower = (1 - confidence) / (k - 1), (1 - confidence) / (k * (k - 1))
     found = {}
-    for method in scores:
-        against = [differences[other, method] for other in scores if other != method]
+    for method in methods:
+        against = [differences[other, method] for other in methods if other != method]
         found[method] = Regret(
             max(0.0, *(estimate.lower(lower) for estimate in against if estimate is not None), 0.0),
             max(0.0, *(estimate.upper(upper) if estimate else float("inf") for estimate in against)),
@@ -65,28 +77,37 @@ def regrets(
     return found
 
 
-Differences = dict[tuple[str, str], Estimate | None]
-
-
-def _by_seeds(scores: Mapping[str, Mapping[int, float]]) -> Differences:
-    found: Differences = {}
-    for first, second in permutations(scores, 2):
+def by_seeds(
+    scores: Mapping[str, Mapping[int, float]], answers: Mapping[str, Answers] | None = None
+) -> dict[tuple[str, str], Estimate | None]:
+    """On these test examples: chance is in the seeds. Where those agree exactly, `answers` say more than they can."""
+    found: dict[tuple[str, str], Estimate | None] = {}
+    for first, second in combinations(scores, 2):
         shared = shared_seeds(scores[first], scores[second])
         values = [scores[first][seed] - scores[second][seed] for seed in shared]
-        found[first, second] = over_seeds(values) if len(shared) >= FEWEST else None
+        estimate = over_seeds(values) if len(shared) >= FEWEST else None
+        if estimate and not estimate.error and answers and {first, second} <= answers.keys():
+            estimate = over_agreeing_seeds(answers[first], answers[second], shared)
+        found[first, second], found[second, first] = estimate, estimate.turned if estimate else None
     return found
 
 
-def _with_answers(scores: Mapping[str, Mapping[int, float]], answers: Mapping[str, Answers]) -> Differences:
+def on_new_data(
+    scores: Mapping[str, Mapping[int, float]], answers: Mapping[str, Answers]
+) -> dict[tuple[str, str], Estimate | None]:
+    """On new data of this kind: chance is in the seeds and in the test examples."""
     values = {}
     for method in scores.keys() & answers.keys():
         seeds = sorted(scores[method].keys() & answers[method].predictions.keys())
         values[method] = dict(zip(seeds, answers[method].values(seeds), strict=True)) if seeds else {}
-    found: Differences = {}
-    for first, second in permutations(scores, 2):
+    found: dict[tuple[str, str], Estimate | None] = {}
+    for first, second in combinations(scores, 2):
         a, b = values.get(first, {}), values.get(second, {})
         shared = [seed for seed in shared_seeds(scores[first], scores[second]) if seed in a.keys() & b.keys()]
-        found[first, second] = (
-            crossed(np.stack([a[seed] - b[seed] for seed in shared])) if len(shared) >= FEWEST else None
-        )
+        estimate: Estimate | None = None
+        if len(shared) >= FEWEST:
+            estimate = crossed(np.stack([a[seed] - b[seed] for seed in shared]))
+            if not estimate.error:
+                estimate = agreeing(estimate.value, answers[first], answers[second], shared, signs=False)
+        found[first, second], found[second, first] = estimate, estimate.turned if estimate else None
     return found

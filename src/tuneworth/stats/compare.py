@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from tuneworth.stats.estimate import Estimate, over_seeds, shared_seeds
-from tuneworth.stats.examples import Answers, over_seeds_and_examples
+from tuneworth.stats.examples import Answers, over_agreeing_seeds, over_seeds_and_examples
 from tuneworth.stats.location import Interval, mean
 
 __all__ = ["FEWEST", "Comparison", "Verdict", "compare", "holm"]
@@ -25,8 +25,9 @@ class Comparison:
     """First minus second, in points, over the `seeds` that both have.
 
     `interval` and `verdict` hold for these test examples (chance: the seeds); `wide` and `wide_verdict` for new data of
-    this kind (chance: seeds and test examples). Intervals are None for one seed, or where all seeds agree exactly and
-    are too few for `Estimate` to trust that; the wide ones also without both methods' predictions.
+    this kind (chance: seeds and test examples). Where all seeds agree exactly the test examples speak for both
+    (`Agreeing`). Intervals are None for one seed, or where seeds agree, are too few for `Estimate` to trust that, and
+    there are no predictions; the wide ones always without both methods' predictions.
     `probability`: how often first beats second at the same seed, ties counting half (Agarwal et al., NeurIPS 2021,
     there for unpaired runs). `p_value`: two-sided, of no difference. `p_equivalent`: of a difference of the margin or
     more (two one-sided tests, Schuirmann 1987). Both are for these test examples.
@@ -68,6 +69,8 @@ def compare(
         return None
     differences = np.array([first[seed] - second[seed] for seed in shared])
     narrow = over_seeds(differences)
+    if narrow and not narrow.error and answers:
+        narrow = over_agreeing_seeds(*answers, shared)
     wide = over_seeds_and_examples(*answers, shared) if answers else None
     return Comparison(
         difference=mean(differences),

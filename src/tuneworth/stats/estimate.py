@@ -59,7 +59,12 @@ class Estimate:
 
     def p_below(self, threshold: float) -> float:
         """One-sided p-value of the hypothesis that the truth is at least `threshold`."""
-        return Estimate(-self.value, self.error, self.freedom, self.seeds).p_above(-threshold)
+        return self.turned.p_above(-threshold)
+
+    @property
+    def turned(self) -> Estimate:
+        """Of second minus first, where this is of first minus second."""
+        return Estimate(-self.value, self.error, self.freedom, self.seeds)
 
 
 def over_seeds(values: ArrayLike) -> Estimate | None:

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tuneworth.stats.agreeing import Agreeing
 from tuneworth.stats.estimate import Estimate, settle
 from tuneworth.stats.location import Interval
 from tuneworth.stats.pseudo import pseudo_values
 
-__all__ = ["Answers", "over_seeds_and_examples", "score_on_new_data"]
+__all__ = ["Answers", "above_one_answer", "over_agreeing_seeds", "over_seeds_and_examples", "score_on_new_data"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +46,40 @@ def over_seeds_and_examples(first: Answers, second: Answers, seeds: Sequence[int
         raise ValueError("two methods can be paired only over one metric and the same test examples")
     shared = sorted(first.predictions.keys() & second.predictions.keys())
     shared = [seed for seed in shared if seeds is None or seed in seeds]
-    return crossed(first.values(shared) - second.values(shared)) if len(shared) > 1 else None
+    if len(shared) < 2:
+        return None
+    found = crossed(first.values(shared) - second.values(shared))
+    return found if found.error else agreeing(found.value, first, second, shared, signs=False)
+
+
+def over_agreeing_seeds(first: Answers, second: Answers, seeds: list[int]) -> Estimate:
+    """The difference of two methods whose scores differ by the same at all `seeds`, 2 at least: chance from the test
+    examples stands in for chance from the seeds, which these do not show."""
+    found = crossed(first.values(seeds) - second.values(seeds))
+    exact = first.metric == "accuracy" or not found.error
+    return agreeing(found.value, first, second, seeds, signs=True) if exact else found
+
+
+def above_one_answer(answers: Answers, baseline: float, seeds: list[int]) -> Estimate:
+    """The score of a method whose `seeds`, 2 at least, agree, less that of one answer for all, `baseline`.
+
+    By accuracy against the most frequent target, example by example (`Agreeing`); by another metric, whose examples'
+    part has no exact test, against the baseline as a number (`crossed`).
+    """
+    if answers.metric != "accuracy":
+        return crossed(answers.values(seeds) - baseline)
+    labels, counts = np.unique(answers.targets, return_counts=True)
+    same = np.full_like(answers.targets, labels[counts.argmax()])
+    return over_agreeing_seeds(answers, Answers(answers.metric, answers.targets, dict.fromkeys(seeds, same)), seeds)
+
+
+def agreeing(value: float, first: Answers, second: Answers, seeds: Sequence[int], signs: bool) -> Agreeing:
+    """`value`, the difference at each of `seeds`, with what the two answered differently."""
+    counts = []
+    for seed in seeds if first.metric == "accuracy" else ():
+        a, b = (answers.predictions[seed] == answers.targets for answers in (first, second))
+        counts.append((int((a & ~b).sum()), int((b & ~a).sum())))
+    return Agreeing(value, 0.0, len(seeds) - 1, len(seeds), tuple(counts), len(first.targets), signs)
 
 
 def score_on_new_data(answers: Answers, confidence: float = 0.95) -> Interval | None:
@@ -64,15 +98,21 @@ def crossed(values: NDArray[np.float64]) -> Estimate:
     (the pigeonhole bootstrap, Owen, Annals of Applied Statistics 1, 2007) has the expectation (A + B + C) / (S * N) up to
     O(1/S + 1/N): somewhat too wide. docs/evidence.md compares.
     """
-    seeds, examples = values.shape
-    rows, columns, whole = values.mean(1), values.mean(0), float(values.mean())
-    a = examples * float(rows.var(ddof=1))
-    b = seeds * float(columns.var(ddof=1)) if examples > 1 else 0.0
-    rest = float(np.square(values - rows[:, None] - columns + whole).sum())
-    c = rest / ((seeds - 1) * max(1, examples - 1))
+    (seeds, examples), whole = values.shape, float(values.mean())
+    a, b, c = mean_squares(values)
     variance = max(a + b - c, a, b)
     error = settle(float(np.sqrt(variance / values.size)), values)
     if error == 0:
         return Estimate(whole, 0.0, seeds - 1, seeds)
     spread = a**2 / (seeds - 1) + b**2 / max(1, examples - 1) + c**2 / ((seeds - 1) * max(1, examples - 1))
     return Estimate(whole, error, max(seeds - 1.0, variance**2 / spread), seeds)
+
+
+def mean_squares(values: NDArray[np.float64]) -> tuple[float, float, float]:
+    """Of seeds, of examples and of what is left; `values` as for `crossed`."""
+    seeds, examples = values.shape
+    rows, columns, whole = values.mean(1), values.mean(0), float(values.mean())
+    a = examples * float(rows.var(ddof=1))
+    b = seeds * float(columns.var(ddof=1)) if examples > 1 else 0.0
+    rest = float(np.square(values - rows[:, None] - columns + whole).sum())
+    return a, b, rest / ((seeds - 1) * max(1, examples - 1))

@@ -1,4 +1,4 @@
-"""How many more seeds would decide a question."""
+"""How many more seeds, or test examples, would decide a question."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tuneworth.stats.compare import FEWEST
+from tuneworth.stats.examples import mean_squares
 from tuneworth.stats.location import checked
 
-__all__ = ["MOST", "decided_probability", "seeds_needed"]
+__all__ = ["MOST", "MOST_EXAMPLES", "decided_probability", "examples_needed", "seeds_needed"]
 
 MOST = 1000
 """More seeds than this are no answer to a person who waits for them."""
+
+MOST_EXAMPLES = 1_000_000
 
 
 def seeds_needed(differences: ArrayLike, margin: float, confidence: float = 0.95, power: float = 0.8) -> int | None:
@@ -59,3 +62,30 @@ def decided_probability(
 
     gap = np.maximum(0.0, within(far) - within(near))  # undecided: further than `near`, and not as far as `far`
     return np.asarray(1 - np.where(near >= far, 0.0, gap).mean(1))
+
+
+def examples_needed(differences: ArrayLike, margin: float, level: float, power: float = 0.8) -> int | None:
+    """The fewest test examples, in all, with which the upper bound of the mean, one-sided at `level`, is at most `margin`
+    with probability `power`, at as many seeds as there are; None where no number up to a million does it.
+
+    `differences`: what each example adds to rival minus method, in points, shape (seeds, examples), 2 seeds at least.
+    With the mean squares A of seeds, B of examples and C of the rest (`examples.crossed`), n examples give the variance
+    (A - C) / (S N) + B / (S n), and n must leave (z(level) + z(1 - power)) of its roots between mean and margin: the
+    sample size of a non-inferiority test (Chow, Shao & Wang, Sample Size Calculations in Clinical Research, 2008,
+    chapter 3). Where no answer differs, the bound is exact instead: (1 - margin)^n <= level / 2, as in `Agreeing`. Mean
+    and spread are taken for the true ones; see `seeds_needed`.
+    """
+    from scipy.special import ndtri
+
+    values = np.asarray(differences, dtype=np.float64)
+    seeds, examples = values.shape
+    if not values.any():
+        return _at_most_a_million(np.log(level / 2) / np.log1p(-min(margin, 99.9) / 100))
+    a, b, c = mean_squares(values)
+    room = (margin - float(values.mean())) / -float(ndtri(level) + ndtri(1 - power))
+    left = room**2 - max(0.0, a - c) / values.size
+    return _at_most_a_million(b / seeds / left) if room > 0 and left > 0 else None
+
+
+def _at_most_a_million(examples: float) -> int | None:
+    return int(np.ceil(examples)) if examples <= MOST_EXAMPLES else None

@@ -1,8 +1,11 @@
-"""Was a trial's budget long enough? A curve that still rises at its end says no."""
+"""Was a budget long enough? Curves that still rise at its end, at seed after seed, say no."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+
+from tuneworth.stats.compare import FEWEST
+from tuneworth.stats.estimate import over_seeds
 
 __all__ = ["LEAST_RISE", "still_rising"]
 
@@ -10,18 +13,19 @@ LEAST_RISE = 0.5
 """Points that the last third of the budget must have brought: less is what two evaluations of one model differ by."""
 
 
-def still_rising(curve: Sequence[tuple[float, float]]) -> bool:
-    """Whether a longer budget would probably raise the score. `curve`: (share of the budget, score in points), in order.
+def still_rising(curves: Iterable[Sequence[tuple[float, float]]], confidence: float = 0.95) -> float | None:
+    """The points that the last third of the budget brought, where a longer one would probably bring more; else None.
 
-    The rule: over the last third of the budget the best score rose by at least half a point, and by at least a fifth of
-    the whole rise from the first evaluation, and the last evaluation is that best one. A schedule that ends at learning
-    rate 0 flattens every curve, so that a rise that is left is a sign of under-training, and a flat end is no proof of
-    the contrary. Fewer than 3 evaluations say nothing: False.
+    `curves`: one a seed, each of (share of the budget, score in points), in order. Paired over seeds: the last evaluation
+    less that at two thirds, whose mean must be shown to be more than half a point (Student's t, one-sided). One curve
+    shows nothing, since two evaluations of one model on a few hundred examples differ by points; fewer than 3 seeds
+    say nothing either. A schedule that ends at learning rate 0 flattens every curve, so that a rise that is left is a
+    sign of under-training, and a flat end is no proof of the contrary.
     """
-    if len(curve) < 3:
-        return False
-    shares, scores = zip(*curve, strict=True)
-    end, last = shares[-1], scores[-1]
-    earlier = [score for share, score in curve if share <= end * 2 / 3 + 1e-9] or [scores[0]]
-    rise = last - max(earlier)
-    return bool(last >= max(scores) and rise >= LEAST_RISE and rise >= 0.2 * (last - scores[0]))
+    gains = []
+    for curve in curves:
+        earlier = [score for share, score in curve if share <= curve[-1][0] * 2 / 3 + 1e-9]
+        if earlier:
+            gains.append(curve[-1][1] - earlier[-1])
+    estimate = over_seeds(gains) if len(gains) >= FEWEST else None
+    return estimate.value if estimate and estimate.lower(1 - confidence) > LEAST_RISE else None
