@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -82,7 +82,7 @@ def _wrong(world: World, found: Advice) -> dict[str, bool]:
 def _breaks(found: Advice, limits: Limits) -> bool:
     assert found.recommendation is not None
     cost = _costs(found.recommendation.method)
-    return any(most is not None and cost[limit] > most for limit, most in vars(limits).items())
+    return any(most is not None and cost[limit] > most for limit, most in vars(limits).items() if limit in cost)
 
 
 def _costs(method: str) -> dict[str, float]:
@@ -93,7 +93,7 @@ def _costs(method: str) -> dict[str, float]:
 
 def _limits(generator: np.random.Generator) -> Limits:
     """Each limit in one world of four; somewhere between the cheapest and the dearest method."""
-    chosen: dict[str, float] = {}
+    chosen: dict[str, Any] = {}
     for limit, least in _costs("head").items():
         if generator.random() < 0.25:
             chosen[limit] = float(np.exp(generator.uniform(np.log(least), np.log(_costs("full")[limit]))))

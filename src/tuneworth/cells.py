@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import isnan
-from statistics import fmean
+from statistics import fmean, median
 from typing import Any
 
 from tuneworth.results import Row, cell_of, tuning_seconds
@@ -14,12 +14,16 @@ from tuneworth.stats import Comparison, compare, mean, standard_deviation, still
 
 __all__ = ["Cell", "Group", "finished", "group_trials", "judged", "mixed", "trained_mean", "with_failures"]
 
+STEADY = 1.5
+"""How many times longer one seed of a cell may train than another before its time is doubted."""
+
 
 @dataclass(frozen=True)
 class Cell:
     """One method at one model, task, fraction and budget, over its seeds; the winning recipe where one was swept.
 
-    Numbers are means over the finished seeds, but `peak_memory_bytes`, the largest. None: no seed finished.
+    Numbers are means over the finished seeds, but `peak_memory_bytes`, the largest, and `train_seconds`. None: no seed
+    finished.
     """
 
     method: str
@@ -38,6 +42,9 @@ class Cell:
     trainable_parameters: float | None
     total_parameters: float | None
     train_seconds: float | None
+    """The median of the faster half of the seeds: what else a machine does only ever adds to a time, so this repeats."""
+    unsteady: tuple[float, float] | None
+    """The least and the most training seconds, where they are more than 1.5 times apart: the machine was busy."""
     eval_seconds: float | None
     setup_seconds: float | None
     peak_memory_bytes: float | None
@@ -50,8 +57,9 @@ class Cell:
     """Training seconds over every recipe tried, the losing ones included."""
     environment: Mapping[int, str]
     """Hardware and library versions by seed, as one text."""
-    rising: tuple[int, ...]
-    """The seeds whose validation curve still rose when the budget ended."""
+    rising: float | None
+    """The points that the last third of the budget brought on validation, where more would probably follow
+    (`stats.still_rising`)."""
     delta_path: str | None
     """The delta of the best seed on validation, of those that were kept."""
 
@@ -78,6 +86,8 @@ class Group:
     baseline: float | None
     """The score of always answering the majority class, or the mean."""
     cells: tuple[Cell, ...]
+    leaked: float = 0.0
+    """The share of test texts that stand in the training data too; 0 where nobody counted."""
 
 
 def finished(row: Row) -> bool:
@@ -100,7 +110,10 @@ def group_trials(table: Sequence[Row], reference: str | None, confidence: float 
         baselines = [row["baseline_score"] for row in done if row["baseline_score"] is not None]
         baseline = fmean(baselines) if baselines else None
         cells = tuple(_against(cell, full, baseline, confidence) for cell in measured.values())
-        groups.append(Group(model, task, fraction, budget, done[0]["metric"] if done else None, baseline, cells))
+        metric = done[0]["metric"] if done else None
+        groups.append(
+            Group(model, task, fraction, budget, metric, baseline, cells, max(map(_leaked, done), default=0.0))
+        )
     return _ordered(groups)
 
 
@@ -123,12 +136,12 @@ def _cell(method: str, trials: list[Row], spent: float) -> Cell:
         planned=len(chosen), failed_seeds=tuple(row["seed"] for row in chosen if row["state"] == "failed"),
         against_full=None, mixed=False,
         trainable_parameters=_over(done, "trainable_parameters"), total_parameters=_over(done, "total_parameters"),
-        train_seconds=_over(done, "train_seconds"), eval_seconds=_over(done, "eval_seconds"),
+        train_seconds=_over(done, "train_seconds", _quiet), unsteady=_unsteady(done), eval_seconds=_over(done, "eval_seconds"),
         setup_seconds=_over(done, "setup_seconds"), peak_memory_bytes=_over(done, "peak_memory_bytes", max),
         delta_bytes=_over(done, "delta_bytes"), recipe=chosen[0]["recipe"], swept=_swept(trials),
         recipes_tried=len({_text(row["recipe"]) for row in trials}), tuning_seconds=spent,
         environment={row["seed"]: _text(row["environment"]) for row in done}, delta_path=_delta_path(done),
-        rising=tuple(row["seed"] for row in done if _still_rises(row)),
+        rising=still_rising(_curve(row) for row in done),
     )  # fmt: skip
 
 
@@ -160,9 +173,23 @@ def mixed(first: Cell, second: Cell) -> bool:
     return any(second.environment.get(seed, own) != own for seed, own in first.environment.items())
 
 
-def _still_rises(row: Row) -> bool:
-    """See stats.still_rising; a point's share is that of the steps taken."""
-    return still_rising([(point["step"] / max(1, row["steps"]), point["score"]) for point in row["curve"] or ()])
+def _curve(row: Row) -> list[tuple[float, float]]:
+    """(Share of the steps taken, score) of each evaluation."""
+    return [(point["step"] / max(1, row["steps"]), point["score"]) for point in row["curve"] or ()]
+
+
+def _quiet(seconds: list[float]) -> float:
+    return median(sorted(seconds)[: (len(seconds) + 1) // 2])
+
+
+def _unsteady(done: list[Row]) -> tuple[float, float] | None:
+    times = [row["train_seconds"] for row in done if row["train_seconds"] is not None]
+    return (min(times), max(times)) if times and max(times) > STEADY * min(times) else None
+
+
+def _leaked(row: Row) -> float:
+    found = row["data"] or {}
+    return (found.get("test_in_train") or 0) / max(1, found.get("test") or 0)
 
 
 def _delta_path(done: list[Row]) -> str | None:

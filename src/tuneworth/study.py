@@ -205,7 +205,7 @@ class Study:
         """The claims of the study file, judged: see `advice.claims`."""
         from tuneworth.advice import judge_claims
 
-        return list(judge_claims(self.rows(), self.store.get_study(self.spec.name), confidence))
+        return list(judge_claims(self.rows(), self.store.get_study(self.spec.name), confidence, self.answers()))
 
     def summary(self, question: Question | None = None) -> Report:
         """Everything that is shown of the study, as one value: see `report.build`."""

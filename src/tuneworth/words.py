@@ -77,6 +77,11 @@ def several(number: int, noun: str, plural: str | None = None) -> str:
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
+def agreeing(seeds: int) -> str:
+    """What stands where an interval would, of seeds that show no spread: one seed; 3 seeds agree."""
+    return "one seed" if seeds == 1 else f"{seeds} seeds agree"
+
+
 def listed(names: list[str]) -> str:
     """a; a and b; a, b and c."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}" if names else "none"

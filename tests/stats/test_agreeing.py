@@ -1,17 +1,17 @@
 """Seeds that agree exactly: bounds and tests from the answers that differ."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
-from tuneworth.stats import Answers, above_one_answer, by_seeds, compare, on_new_data
+from tuneworth.stats import Answers, above_one_answer, by_seeds, compare, on_new_data, over_seeds_or_examples
 from tuneworth.stats.agreeing import Agreeing
-from tuneworth.stats.examples import over_agreeing_seeds
 
 
-def right(*shares: int, examples: int = 100, metric: str = "accuracy", seeds: int = 3) -> tuple[Answers, ...]:
+def right(*shares: int, examples: int = 100, metric: str = "accuracy", seeds: int = 3) -> Any:
     """Methods that answer the first so many examples rightly, at every seed; every second target is 1."""
     targets = np.arange(examples) % 2
     return tuple(
@@ -21,7 +21,7 @@ def right(*shares: int, examples: int = 100, metric: str = "accuracy", seeds: in
 
 
 def test_the_test_of_no_difference_is_mcnemars() -> None:
-    found = over_agreeing_seeds(*right(90, 84), [0, 1, 2])
+    found = over_seeds_or_examples([6.0, 6.0, 6.0], [0, 1, 2], right(90, 84))
     assert isinstance(found, Agreeing)
     assert found.value == pytest.approx(6)
     assert found.p_above(0.0) == pytest.approx(scipy_stats.binomtest(6, 6, 0.5, alternative="greater").pvalue)
@@ -54,13 +54,23 @@ def test_many_seeds_are_sure_of_these_examples_and_not_of_new_ones() -> None:
     assert few.upper(0.05) == there.upper(0.05)
 
 
+def test_where_seeds_differ_or_a_seed_has_no_answers_it_is_students_t() -> None:
+    answers = right(90, 84)
+    differing = over_seeds_or_examples([6.0, 5.0, 7.0], [0, 1, 2], answers)
+    failed = over_seeds_or_examples([6.0, 6.0, 6.0], [0, 1, 9], answers)
+    assert differing
+    assert differing.error > 0
+    assert not isinstance(failed, Agreeing)
+
+
 def test_without_an_exact_test_nothing_is_shown() -> None:
     scores = {name: dict.fromkeys(range(10), 100.0) for name in "ab"}
     same = dict(zip("ab", right(100, 100, metric="f1", seeds=10), strict=True))
     estimate = on_new_data(scores, same)["a", "b"]
     assert estimate
     assert estimate.upper(0.05) == math.inf
-    differ = over_agreeing_seeds(*right(100, 60, metric="f1"), [0, 1, 2])
+    differ = over_seeds_or_examples([33.0] * 3, [0, 1, 2], right(100, 60, metric="f1"))
+    assert differ
     assert differ.p_above(0.0) < 1e-6
 
 
@@ -73,7 +83,6 @@ def test_comparing_seeds_that_agree() -> None:
     assert found.verdict == found.wide_verdict == "better"
     assert found.interval
     assert found.interval[0] > 20
-    assert compare(*scores, 1.0, answers=right(95, 60))
 
 
 def test_one_answer_for_all_is_tested_example_by_example() -> None:

@@ -6,7 +6,9 @@ from tuneworth.stats import still_rising
 THIRDS = (1 / 3, 2 / 3, 1.0)
 
 
-def curves(scores: tuple[float, ...], seeds: int = 10, spread: float = 0.0, chance: int = 0) -> list[list[tuple[float, float]]]:
+def curves(
+    scores: tuple[float, ...], seeds: int = 10, spread: float = 0.0, chance: int = 0
+) -> list[list[tuple[float, float]]]:
     """One mean curve, evaluated at thirds of the budget, with chance of its own at each evaluation of each seed."""
     noise = np.random.default_rng(chance).normal(0, spread, (seeds, 3)) if spread else np.zeros((seeds, 3))
     return [list(zip(THIRDS, map(float, scores + own), strict=True)) for own in noise]

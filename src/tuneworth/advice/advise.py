@@ -7,7 +7,7 @@ from math import isfinite
 
 from tuneworth.advice.case import Case
 from tuneworth.advice.evidence import Evidence, weigh
-from tuneworth.advice.limits import NO_LIMITS, Limits
+from tuneworth.advice.limits import NO_LIMITS, Limits, Prefer
 from tuneworth.advice.next_step import cautions, next_command
 from tuneworth.advice.sentence import sentence
 from tuneworth.advice.value import Advice, Candidate, Excluded, Recommendation
@@ -105,9 +105,12 @@ def _advise(
         for cell in measured for limit, value in limits.broken_by(cell, group)
     )  # fmt: skip
     # One method alone has nothing to be compared with; limits that leave one of several have decided.
-    known = _answers(within, group, answers)
-    evidence = weigh(within, group.baseline, margin, confidence, known) if len(measured) > 1 and within else None
-    case = Case(study, group, limits, margin, confidence, tuple(within), excluded, evidence, spec)
+    known = _answers(measured, group, answers)
+    all_as_long = Budget.parse(group.budget).timed and limits.prefer == "time"
+    prefer: Prefer = "size" if all_as_long else limits.prefer
+    weighed = len(measured) > 1 and within
+    evidence = weigh(within, group.baseline, margin, confidence, known, group.leaked, prefer) if weighed else None
+    case = Case(study, group, limits, margin, confidence, tuple(within), excluded, evidence, spec, known)
     chosen = case.chosen
     return Advice(
         model=group.model, task=group.task, fraction=group.fraction, budget=group.budget, metric=group.metric,
@@ -119,14 +122,13 @@ def _advise(
     )  # fmt: skip
 
 
-def _answers(cells: Sequence[Cell], group: Group, answers: Mapping[CellKey, Answers]) -> dict[str, Answers] | None:
-    """Predictions by method; None where a method's are not all there."""
+def _answers(cells: Sequence[Cell], group: Group, answers: Mapping[CellKey, Answers]) -> dict[str, Answers]:
+    """Predictions by method, of those that have them for every seed."""
     found = {}
     for cell in cells:
         known = answers.get((group.model, cell.method, group.task, group.fraction, group.budget))
-        if known is None or not cell.scores.keys() <= known.predictions.keys():
-            return None
-        found[cell.method] = known
+        if known is not None and cell.scores.keys() <= known.predictions.keys():
+            found[cell.method] = known
     return found
 
 

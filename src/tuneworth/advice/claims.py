@@ -24,16 +24,26 @@ the baseline's score. Margins default to 1 point unless the table says otherwise
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from tuneworth import words
 from tuneworth.advice.evidence import FEW, has_learnt
 from tuneworth.cells import Group, group_trials, judged, with_failures
 from tuneworth.looks import Question
+from tuneworth.results import Cell as CellKey
 from tuneworth.results import Row
 from tuneworth.spec import Claim, Frozen, StudySpec
-from tuneworth.stats import holm, over_seeds, pitman_morgan, shared_seeds, spread_ratio, standard_deviation
+from tuneworth.stats import (
+    Answers,
+    Estimate,
+    holm,
+    over_seeds_or_examples,
+    pitman_morgan,
+    shared_seeds,
+    spread_ratio,
+    standard_deviation,
+)
 
 __all__ = ["Judged", "JudgedCell", "judge_claims"]
 
@@ -74,21 +84,27 @@ class Judged(Frozen):
     cells: tuple[JudgedCell, ...]
 
 
-def judge_claims(table: Sequence[Row], spec: StudySpec, confidence: float = 0.95) -> tuple[Judged, ...]:
+def judge_claims(
+    table: Sequence[Row], spec: StudySpec, confidence: float = 0.95, answers: Mapping[CellKey, Answers] | None = None
+) -> tuple[Judged, ...]:
     """Every claim of `spec` (as a store keeps it: with the claims' dates), judged on `results.rows` of the study.
 
+    `answers`: test predictions by cell, which speak where all seeds agree exactly.
     Raises SpecError for a confidence outside (0, 1).
     """
     Question(confidence=confidence)
     groups = group_trials(table, None)
     return tuple(
-        _judge(name, claim, groups, spec.stated.get(name, 0), 1 - confidence) for name, claim in spec.claim.items()
+        _judge(name, claim, groups, spec.stated.get(name, 0), 1 - confidence, answers or {})
+        for name, claim in spec.claim.items()
     )
 
 
-def _judge(name: str, claim: Claim, groups: Sequence[Group], stated: int, level: float) -> Judged:
+def _judge(
+    name: str, claim: Claim, groups: Sequence[Group], stated: int, level: float, answers: Mapping[CellKey, Answers]
+) -> Judged:
     cells = [
-        _cell(claim, group, method, level)
+        _cell(claim, group, method, level, answers)
         for group in groups if _named(claim, group) for method in claim.method
     ]  # fmt: skip
     fails = holm([1.0 if cell.p_fails is None else cell.p_fails for cell in cells])
@@ -135,7 +151,7 @@ def _inconsistent(cells: Sequence[JudgedCell], level: float) -> Ruling:
     return "contradicted" if always and cells else "undecided"
 
 
-def _cell(claim: Claim, group: Group, method: str, level: float) -> JudgedCell:
+def _cell(claim: Claim, group: Group, method: str, level: float, answers: Mapping[CellKey, Answers]) -> JudgedCell:
     spread = claim.test.startswith("spread")
     all_trials = {cell.method: with_failures(cell, group.baseline) for cell in group.cells if cell.scores}
     compared = {name: cell if spread else judged(cell, group.baseline) for name, cell in all_trials.items()}
@@ -146,17 +162,27 @@ def _cell(claim: Claim, group: Group, method: str, level: float) -> JudgedCell:
     if first is None or second is None or len(shared) < FEW:
         return one.model_copy(update={"note": f"{words.several(len(shared), 'paired seed')} say nothing"})
     a, b = [first.scores[seed] for seed in shared], [second.scores[seed] for seed in shared]
-    measured = _spread(claim, a, b, level) if spread else _difference(claim, a, b, level)
-    above = [has_learnt(all_trials[name], group.baseline, 1 - level) for name in (method, claim.against)]
+    known = [
+        answers.get((group.model, name, group.task, group.fraction, group.budget)) for name in (method, claim.against)
+    ]
+    if spread:
+        measured = _spread(claim, a, b, level)
+    else:
+        both = (known[0], known[1]) if known[0] and known[1] else None
+        apart = over_seeds_or_examples([x - y for x, y in zip(a, b, strict=True)], shared, both)
+        assert apart is not None, "3 seeds or more"
+        measured = _difference(claim, apart, level)
+    above = [
+        has_learnt(all_trials[name], group.baseline, 1 - level, given)
+        for name, given in zip((method, claim.against), known, strict=True)
+    ]
     if not (all(above) if spread else any(above)):
         note = "not both above the baseline" if spread else "neither is above the baseline"
         measured |= {"p_holds": None, "p_fails": None, "note": note}
     return one.model_copy(update=measured)
 
 
-def _difference(claim: Claim, a: Sequence[float], b: Sequence[float], level: float) -> dict[str, object]:
-    estimate = over_seeds([x - y for x, y in zip(a, b, strict=True)])
-    assert estimate is not None, "3 seeds or more"
+def _difference(claim: Claim, estimate: Estimate, level: float) -> dict[str, object]:
     margin = claim.margin if claim.margin is not None else _MARGIN.get(claim.test, 1.0)
     if claim.test == "equivalent":
         holds = max(estimate.p_above(-margin), estimate.p_below(margin))

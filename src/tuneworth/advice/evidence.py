@@ -1,33 +1,54 @@
 """How sure a recommendation is, by rule.
 
-Of the methods that are compared (within the limits, with results), one is *inside* where its expected score is shown to be
-at most the margin below the best one's, whichever that is (stats.best), or *outside* where it is shown to be further below.
-Methods are compared by their trials that trained, as for `--until-decided` (stats.trained_ones): a trial that collapsed to one
-answer for all, as the baseline gives, shows on the validation data and is trained again, so what it costs is time. A failed
-trial counts as a collapsed one. Of the methods that are inside and have learnt, the one with the fewest trained
-parameters is recommended (a tie goes to the faster), before all others those of which at most one trial in five collapsed.
-Learnt: the mean of all its trials lies above the baseline. The grade of the evidence:
+Of the methods that are compared (within the limits, any two with 3 paired seeds or more), one is *inside* where its expected
+score is shown to be at most the margin below the best one's, whichever that is (stats.best), or *outside* where it is shown
+to be further below. Methods are compared by their trials that trained, as for `--until-decided` (stats.trained_ones): a
+trial that collapsed to one answer for all, as the baseline gives, shows on the validation data and is trained again, so what
+it costs is time. A failed trial counts as a collapsed one. Of the methods that are inside and have learnt, the one with the
+fewest trained parameters is recommended (a tie goes to the faster; or by time or memory, where these are preferred), before
+all others those of which at most one trial in five collapsed. "Equivalent" is said of two methods that are both inside, and
+of no others, so that the cheaper of two equivalents is never passed over. Learnt: the mean of all its trials lies above the
+baseline; where all of these score alike, by an exact test over the test examples. The grade of the evidence:
 
 strong    inside on these test examples, at a confidence that allows for a look at every number of seeds before
-          (stats.sequential: what `--until-decided` stops at); inside for new data of this kind too; at least 10 seeds
-          paired between any two methods that are not outside; and no doubt: none of these was still learning when its
-          budget ended, has failed or collapsed trials (no better than the baseline), or ran in another environment than
-          those it is compared with
+          (stats.sequential: what `--until-decided` stops at); inside for new data of this kind too, of all methods
+          compared; at least 10 seeds paired between any two methods that are not outside; and no doubt: none of these has
+          failed or collapsed trials (no better than the baseline), or ran in another environment than those it is
+          compared with; none within the limits was undertrained or is left out for want of seeds; the test texts are not
+          among the training texts; and one answer weighs no more than the margin
 moderate  inside on these test examples at the confidence, with at least 3 seeds so paired
-weak      no method is inside at the confidence, but one is at 80%
+weak      no method is inside at the confidence, but one is at 80%; or all that are not outside answer every test example
+          alike; or it is inside on so few test examples that one answer weighs more than the margin, and not for new data
 none      nothing can be recommended
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from itertools import combinations
+from math import inf, isnan
 
+import numpy as np
+
+from tuneworth.advice.limits import Prefer
 from tuneworth.advice.value import Grade, Status
 from tuneworth.cells import Cell, judged, mixed, with_failures
-from tuneworth.stats import LOOKS, Answers, Regret, collapse_rate, level, over_seeds, regrets, shared_seeds
+from tuneworth.stats import (
+    LOOKS,
+    Answers,
+    Regret,
+    above_one_answer,
+    by_seeds,
+    collapse_rate,
+    level,
+    on_new_data,
+    over_seeds,
+    regrets_of,
+    shared_seeds,
+)
 
-__all__ = ["ENOUGH", "FEW", "LEANING", "Evidence", "has_learnt", "weigh"]
+__all__ = ["ENOUGH", "FEW", "LEAKED", "LEANING", "Evidence", "has_learnt", "weigh"]
 
 FEW = 3
 """Fewer paired seeds than this carry no recommendation."""
@@ -42,6 +63,10 @@ LEANING = 0.8
 """The confidence of weak evidence."""
 
 
+LEAKED = 0.03
+"""The share of test texts among the training texts from which on scores may be memory: it can move a score by as many points."""
+
+
 @dataclass(frozen=True)
 class Evidence:
     """What is recommended of the methods compared, and everything that the grade follows from."""
@@ -51,19 +76,31 @@ class Evidence:
     behind: Mapping[str, Regret]
     """On these test examples, at the confidence."""
     wide: Mapping[str, Regret] | None
-    """For new data of this kind; None without predictions."""
+    """For new data of this kind, among all methods compared; None without predictions."""
     status: Mapping[str, Status]
     """By `behind`."""
     learnt: tuple[str, ...]
     seeds: int
     """The fewest seeds that two methods share of those that are not outside."""
-    rising: tuple[str, ...]
+    rising: Mapping[str, float]
+    """Methods whose validation score still rose, and by how much over the last third of the budget."""
+    undertrained: tuple[str, ...]
+    """Those of `rising` that a longer budget may bring into question: see `_undertrained`."""
     mixed: tuple[str, ...]
     failed: tuple[str, ...]
     collapsed: Mapping[str, int]
     """The number of collapsed trials (failed ones are such), of the methods that have any."""
+    sparse: tuple[str, ...]
+    """Methods left out because they share fewer than 3 seeds with others that share as many with one another."""
+    leaked: float
     lasting: bool = False
     """The chosen method is inside also at the confidence that allows for looks before: `--until-decided` would stop."""
+    anywhere: bool = False
+    """The chosen method is inside for new data of this kind too."""
+    small: bool = False
+    """One answer to a test example weighs more than the margin."""
+    alike: tuple[str, ...] = field(default=())
+    """The methods not outside, where they gave one answer to every test example, at every seed."""
 
     @property
     def surest(self) -> str:
@@ -76,52 +113,104 @@ class Evidence:
 
     @property
     def doubts(self) -> bool:
-        return self.in_doubt((*self.rising, *self.mixed, *self.failed, *self.collapsed))
+        return (
+            self.in_doubt((*self.mixed, *self.failed, *self.collapsed))
+            or bool(self.undertrained or self.sparse)
+            or self.leaked > LEAKED
+        )
 
 
 def weigh(
     cells: Sequence[Cell], baseline: float | None, margin: float, confidence: float,
-    answers: Mapping[str, Answers] | None,
+    answers: Mapping[str, Answers], leaked: float = 0.0, prefer: Prefer = "size",
 ) -> Evidence:  # fmt: skip
-    """Choose among `cells`, each with results, and grade the choice. `answers` by method; None where any is missing."""
-    learnt = [cell.method for cell in cells if has_learnt(with_failures(cell, baseline), baseline, confidence)]
+    """Choose among `cells`, each with results, and grade the choice. `answers` by method, of those that have them."""
+    everyone = cells
+    learnt = [
+        cell.method for cell in cells
+        if has_learnt(with_failures(cell, baseline), baseline, confidence, answers.get(cell.method))
+    ]  # fmt: skip
     collapsed = {cell.method: _collapsed(cell, baseline) for cell in cells}
-    cells = [judged(cell, baseline) for cell in cells]
-    running = [cell for cell in cells if _bounds(cells, confidence)[cell.method].status(margin) != "outside"]
-    behind = _bounds(cells, confidence) | _bounds(running, confidence, len(cells))
-    wide = _bounds(running, confidence, len(cells), answers) if answers else None
-    status = {cell.method: behind[cell.method].status(margin) for cell in cells}
+    cells = _comparable([judged(cell, baseline) for cell in cells])
+    scores = {cell.method: cell.scores for cell in cells}
+    here, there = by_seeds(scores, answers), on_new_data(scores, answers) if scores.keys() <= answers.keys() else None
+
+    def bounds(methods: Sequence[str], confidence: float) -> dict[str, Regret]:
+        # Of `methods` alone, corrected for all that were compared. What is outside is left out, since few seeds of a
+        # method that was stopped early would otherwise hide how the rest compare; that it was the best after all has a
+        # probability of at most (1 - confidence) / k.
+        return regrets_of(methods, here, confidence, len(cells))
+
+    behind = bounds(list(scores), confidence)
+    running = [cell for cell in cells if behind[cell.method].status(margin) != "outside"]
+    names = [cell.method for cell in running]
+    behind = {cell.method: Regret(0.0, inf) for cell in everyone} | behind | bounds(names, confidence)
     seeds = min(len(shared_seeds(one.scores, other.scores)) for one in running for other in running)
     found = Evidence(
-        None, "none", behind, wide, status, tuple(learnt), seeds,
-        rising=tuple(cell.method for cell in cells if cell.rising),
-        mixed=tuple(cell.method for cell in cells if any(mixed(cell, other) for other in cells)),
-        failed=tuple(cell.method for cell in cells if cell.failed),
+        None, "none", behind,
+        wide=regrets_of(scores, there, confidence) if there else None,
+        status={method: regret.status(margin) for method, regret in behind.items()},
+        learnt=tuple(learnt), seeds=seeds,
+        rising={cell.method: cell.rising for cell in everyone if cell.rising},
+        undertrained=tuple(cell.method for cell in everyone if _undertrained(cell, behind[cell.method], margin)),
+        mixed=tuple(cell.method for cell in everyone if any(mixed(cell, other) for other in everyone)),
+        failed=tuple(cell.method for cell in everyone if cell.failed),
         collapsed={method: number for method, number in collapsed.items() if number},
+        sparse=tuple(cell.method for cell in everyone if cell.method not in scores), leaked=leaked,
+        small=any(margin * len(given.targets) < 100 for given in answers.values()), alike=_alike(running, answers),
     )  # fmt: skip
     if seeds < FEW:
         return found
     candidates = [cell for cell in running if cell.method in learnt]
-    chosen = _cheapest(candidates, behind, margin, collapsed)
-    if chosen is None and "inside" not in status.values():
-        chosen = _cheapest(candidates, _bounds(running, LEANING, len(cells)), margin, collapsed)
+
+    def cheapest(inside: Mapping[str, Regret]) -> Cell | None:
+        return _cheapest(
+            [cell for cell in candidates if inside[cell.method].status(margin) == "inside"], collapsed, prefer
+        )
+
+    chosen = cheapest(behind)
+    if chosen is None and "inside" not in found.status.values():
+        chosen = cheapest(bounds(names, LEANING))
+        if chosen is None and found.alike and len(candidates) == len(running):
+            chosen = _cheapest(candidates, collapsed, prefer)
         return replace(found, chosen=chosen, grade="weak" if chosen else "none")
     if chosen is None:
         return found
     look = max((look for look in LOOKS if look <= seeds), default=FEW)
-    lasting = _bounds(running, level(look, confidence), len(cells))[chosen.method].status(margin) == "inside"
-    on_new_data = wide is not None and wide[chosen.method].status(margin) == "inside"
-    strong = lasting and on_new_data and seeds >= ENOUGH and not found.doubts
-    return replace(found, chosen=chosen, grade="strong" if strong else "moderate", lasting=lasting)
+    lasting = bounds(names, level(look, confidence))[chosen.method].status(margin) == "inside"
+    anywhere = found.wide is not None and found.wide[chosen.method].status(margin) == "inside"
+    strong = lasting and anywhere and seeds >= ENOUGH and not found.doubts and not found.small
+    grade: Grade = "strong" if strong else "weak" if found.small and not anywhere else "moderate"
+    return replace(found, chosen=chosen, grade=grade, lasting=lasting, anywhere=anywhere)
 
 
-def _bounds(
-    cells: Sequence[Cell], confidence: float, family: int | None = None, answers: Mapping[str, Answers] | None = None
-) -> dict[str, Regret]:
-    """Of `cells` alone, corrected for the `family` they were part of. What is outside is left out, since few seeds of a
-    method that was stopped early would otherwise hide how the rest compare; that it was the best after all has a
-    probability of at most (1 - confidence) / family."""
-    return regrets({cell.method: cell.scores for cell in cells}, confidence, answers, family)
+def _comparable(cells: Sequence[Cell]) -> list[Cell]:
+    """The cells of which any two share 3 seeds: without those that share as many with the fewest others, one by one. All
+    of them, where fewer than two are left."""
+    left = list(cells)
+
+    def rank(cell: Cell) -> tuple[int, int, str]:
+        partners = sum(len(shared_seeds(cell.scores, other.scores)) >= FEW for other in left)
+        return partners, sum(not isnan(score) for score in cell.scores.values()), cell.method
+
+    while left and (least := min(left, key=rank)) and rank(least)[0] < len(left):
+        left.remove(least)
+    return left if len(left) > 1 else list(cells)
+
+
+def _undertrained(cell: Cell, behind: Regret, margin: float) -> bool:
+    """Whether twice the budget, at the pace of its last third, could bring a rising method within the margin."""
+    return cell.rising is not None and behind.low <= margin + 3 * cell.rising
+
+
+def _alike(cells: Sequence[Cell], answers: Mapping[str, Answers]) -> tuple[str, ...]:
+    def same(first: Cell, second: Cell) -> bool:
+        a, b = answers[first.method].predictions, answers[second.method].predictions
+        return all(np.array_equal(a[seed], b[seed]) for seed in shared_seeds(first.scores, second.scores))
+
+    known = len(cells) > 1 and all(cell.method in answers and not cell.failed for cell in cells)
+    alike = known and all(same(first, second) for first, second in combinations(cells, 2))
+    return tuple(cell.method for cell in cells) if alike else ()
 
 
 def _collapsed(cell: Cell, baseline: float | None) -> int:
@@ -129,17 +218,34 @@ def _collapsed(cell: Cell, baseline: float | None) -> int:
     return 0 if baseline is None else round(collapse_rate(scores, baseline)[0] * len(scores))
 
 
-def has_learnt(cell: Cell, baseline: float | None, confidence: float) -> bool:
-    """Whether the cell's expected score is shown to lie above the baseline's, at `confidence` (one-sided)."""
-    estimate = over_seeds(list(cell.scores.values()))
-    return estimate is not None and estimate.p_above((baseline or 0.0) + ROUNDING) <= 1 - confidence
+def has_learnt(cell: Cell, baseline: float | None, confidence: float, answers: Answers | None = None) -> bool:
+    """Whether the cell's expected score is shown to lie above that of one answer for all, at `confidence` (one-sided).
+
+    Over its seeds against the `baseline`; where these agree exactly, and so show no chance, over the test examples of
+    `answers`, its own, against the most frequent one.
+    """
+    estimate, floor = over_seeds(list(cell.scores.values())), (baseline or 0.0) + ROUNDING
+    if estimate is None:
+        return False
+    if estimate.p_above(floor) <= 1 - confidence:
+        return True
+    seeds = [seed for seed in cell.scores if answers and seed in answers.predictions]
+    if estimate.error or answers is None or len(seeds) < FEW or estimate.value <= floor:
+        return False
+    return above_one_answer(answers, baseline or 0.0, seeds).p_above(0.0) <= 1 - confidence
 
 
-def _cheapest(
-    cells: Sequence[Cell], behind: Mapping[str, Regret], margin: float, collapsed: Mapping[str, int]
-) -> Cell | None:
-    """Of the methods that are inside, one that seldom collapsed; then the fewest trained parameters, then the fastest."""
-    inside = [cell for cell in cells if behind[cell.method].status(margin) == "inside"]
-    return min(inside, default=None, key=lambda c: (
-        collapsed[c.method] > TOLERATED * len(c.scores), c.trainable_parameters or 0.0, c.train_seconds or 0.0, c.method
-    ))  # fmt: skip
+def _cheapest(cells: Sequence[Cell], collapsed: Mapping[str, int], prefer: Prefer) -> Cell | None:
+    """Of methods that are as good, one that seldom collapsed; then by the cost that is preferred, then by the others."""
+
+    def rank(cell: Cell) -> tuple[bool, float, float, float, str]:
+        size, time, memory = (
+            inf if cost is None else cost
+            for cost in (cell.trainable_parameters, cell.train_seconds, cell.peak_memory_bytes)
+        )
+        first, *rest = {"size": (size, time, memory), "time": (time, size, memory), "memory": (memory, size, time)}[
+            prefer
+        ]
+        return collapsed[cell.method] > TOLERATED * len(cell.scores), first, rest[0], rest[1], cell.method
+
+    return min(cells, default=None, key=rank)

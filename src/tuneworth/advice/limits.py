@@ -5,14 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 from tuneworth import words
 from tuneworth.cells import Cell, Group
-from tuneworth.errors import SpecError
+from tuneworth.errors import SpecError, did_you_mean
 from tuneworth.spec import Budget
 
-__all__ = ["NO_LIMITS", "Limits", "cost_in_words"]
+__all__ = ["NO_LIMITS", "Limits", "Prefer", "cost_in_words"]
+
+Prefer = Literal["size", "time", "memory"]
+"""Of methods that are as good: the fewest trained parameters, the least training time, the least peak memory."""
 
 _UNITS = {"": 1.0, "B": 1.0, "KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12,
           "KIB": 2.0**10, "MIB": 2.0**20, "GIB": 2.0**30, "TIB": 2.0**40}  # fmt: skip
@@ -22,10 +25,11 @@ _COUNTS = {"": 1.0, "K": 1e3, "M": 1e6, "B": 1e9, "%": 0.01}
 
 @dataclass(frozen=True)
 class Limits:
-    """What the chosen method may cost; None: no limit.
+    """What the chosen method may cost (None: no limit), and which cost to save first.
 
-    Costs are measured, over the finished seeds: training time as its mean (under a budget in seconds: the budget, which
-    is kept to within one step), memory as the worst of them, parameters and delta size as their mean.
+    Costs are measured, over the finished seeds: training time as the median of the faster half (under a budget in
+    seconds: the budget, which is kept to within one step), memory as the worst of them, parameters and delta size as
+    their mean.
     """
 
     max_train_seconds: float | None = None
@@ -37,14 +41,17 @@ class Limits:
     """Trained parameters as a share of all that the model then has."""
     max_delta_size: float | None = None
     """Bytes."""
+    prefer: Prefer = "size"
 
     @classmethod
     def parse(
         cls, max_train_seconds: str | float | None = None, max_memory: str | float | None = None,
-        max_trainable: str | float | None = None, max_delta_size: str | float | None = None,
+        max_trainable: str | float | None = None, max_delta_size: str | float | None = None, prefer: Any = "size",
     ) -> Limits:  # fmt: skip
         """Limits as a user writes them: 60s or 2m; 2GB or 512MiB; 1% or 100k; 0.5MB. A bare number is in seconds, bytes or
-        parameters. Raises SpecError."""
+        parameters. `prefer`: see `Prefer`. Raises SpecError."""
+        if prefer not in get_args(Prefer):
+            raise SpecError(f"cannot prefer {prefer!r}", did_you_mean(prefer, list(get_args(Prefer))))
         time = "write it like 60s, 2m or 1h"
         size = "write it like 500kB, 0.5MB or 2GB"
         share = str(max_trainable or "").strip().endswith("%")
@@ -59,6 +66,7 @@ class Limits:
             max_trainable=None if share else trainable,
             max_trainable_share=trainable if share else None,
             max_delta_size=_read("max-delta-size", max_delta_size, _UNITS, size),
+            prefer=prefer,
         )  # fmt: skip
 
     def broken_by(self, cell: Cell, group: Group) -> list[tuple[str, float | None]]:

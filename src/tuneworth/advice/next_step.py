@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from math import ceil
+from math import ceil, isfinite
 
 from tuneworth import words
 from tuneworth.advice.again import compare_command
 from tuneworth.advice.case import Case
-from tuneworth.advice.evidence import ENOUGH, FEW, Evidence
+from tuneworth.advice.evidence import ENOUGH, FEW, LEAKED, Evidence
 from tuneworth.cells import Cell
 from tuneworth.spec import Budget
-from tuneworth.stats import next_look
+from tuneworth.stats import LOOKS, next_look
 
 __all__ = ["cautions", "next_command"]
+
+KNOWN = 5
+"""Seeds from which on their spread is known well enough to say that no number of them would decide."""
 
 
 def cautions(case: Case) -> tuple[str, ...]:
@@ -33,6 +36,10 @@ def cautions(case: Case) -> tuple[str, ...]:
     if evidence.rising:
         found.append(f"Still learning when the budget ended: {words.listed(list(evidence.rising))}. "
                      f"With a longer budget than {case.group.budget} the order may change.")  # fmt: skip
+    if evidence.leaked > LEAKED:
+        found.append(f"{words.share(evidence.leaked)} of the test texts stand in the training data too: scores there may be "
+                     "memory, which tells nothing of new texts, and may favour some methods over others.")  # fmt: skip
+    found += _unsteady(case)
     if evidence.failed:
         found.append(f"Trials failed: {words.listed(list(evidence.failed))}. Each counts as one that learnt nothing.")
     ended = {cell.method: len(cell.scores) + cell.failed for cell in case.within}
@@ -51,8 +58,13 @@ def cautions(case: Case) -> tuple[str, ...]:
     if len(set(efforts.values())) > 1:
         each = words.listed([f"{method} {number}" for method, number in efforts.items()])
         found.append(f"Unequal tuning effort (recipes tried: {each}) favours the more tuned.")
-    if case.chosen and evidence.grade == "moderate" and len(case.within) > 1:
+    if case.chosen and evidence.grade in ("moderate", "weak") and len(case.within) > 1:
         found += _on_new_data(case, evidence)
+    if evidence.grade == "strong" and len(case.within) > 1:
+        found.append("It holds for this training data, of which every seed sees most; other data of this kind would move scores "
+                     "by more than the seeds do.")  # fmt: skip
+    if evidence.seeds >= FEW and case.undecided and evidence.learnt:
+        found += _seeds(case, evidence)
     if case.chosen and evidence.seeds < ENOUGH and case.chosen.method not in evidence.collapsed:
         seeds = len(case.chosen.scores)
         unseen = 1 - 0.05 ** (1 / seeds)  # the exact 95% bound of a rate of which n runs show nothing
@@ -64,12 +76,35 @@ def cautions(case: Case) -> tuple[str, ...]:
 def _on_new_data(case: Case, evidence: Evidence) -> list[str]:
     if evidence.wide is None:
         return ["It holds for these test examples; the store has no predictions from which to tell for new data."]
-    assert case.chosen is not None
-    high = evidence.wide[case.chosen.method].high
-    if high <= case.margin:
+    if evidence.anywhere:
         return []
-    return [f"It holds for these test examples; on new data of this kind {case.chosen.method} may be up to "
-            f"{words.points(high)} points behind the best. More test examples narrow that, more seeds do not."]  # fmt: skip
+    assert case.chosen is not None
+    high, enough = evidence.wide[case.chosen.method].high, case.examples_needed
+    behind = f"up to {words.points(high)} points behind the best" if isfinite(high) else "behind the best by more"
+    number = f" (about {words.count(enough)} would do)" if enough else ""
+    return [f"It holds for these test examples; on new data of this kind {case.chosen.method} may be {behind}. "
+            f"More test examples narrow that{number}, more seeds do not."]  # fmt: skip
+
+
+def _seeds(case: Case, evidence: Evidence) -> list[str]:
+    """How many seeds would decide, at the spread seen so far."""
+    number = case.seeds_needed
+    if number is None and evidence.seeds < KNOWN:
+        return []
+    if number is None:
+        return [f"At the spread seen so far, not even {LOOKS[-1]} seeds would probably decide within {case.apart}."]
+    if number <= evidence.seeds:
+        return []
+    return [f"At the spread seen so far, about {number} seeds in all would probably decide."]
+
+
+def _unsteady(case: Case) -> list[str]:
+    times = {cell.method: cell.unsteady for cell in case.group.cells}
+    if Budget.parse(case.group.budget).timed or not any(times.values()):
+        return []
+    each = [f"{method} {words.seconds(span[0])} to {words.seconds(span[1])}" for method, span in times.items() if span]
+    return [f"Seeds of one method took unlike times ({words.listed(each)}): the machine was busy. Times are the median of the "
+            "faster half."]  # fmt: skip
 
 
 def next_command(case: Case) -> str | None:
@@ -84,20 +119,25 @@ def next_command(case: Case) -> str | None:
         return "tuneworth methods"
     evidence, twice = case.evidence, _twice(case.group.budget)
     longer = _changed(case, f'budgets = ["{twice}"] in it', budget=twice)
-    decided = evidence.grade in ("strong", "moderate")
+    decided = evidence.grade in ("strong", "moderate") or (evidence.chosen is not None and evidence.small)
     if evidence.grade == "strong" or (decided and len(case.within) == 1):
         return None
-    if not evidence.learnt and evidence.seeds >= FEW:
+    if evidence.seeds >= FEW and (not evidence.learnt or evidence.undertrained):
         return longer
     confidence = "" if case.confidence == 0.95 else f" --confidence {case.confidence:g}"
+    until_decided = f"{run} --until-decided --margin {case.margin:g}{confidence}"
     look = next_look(evidence.seeds)
-    if look and not evidence.lasting:
-        return f"{run} --until-decided --margin {case.margin:g}{confidence}"
-    if not decided:  # every seed is used; the bounds hold for any margin, so the user may see which one they decide at
-        enough = ceil(10 * evidence.behind[evidence.surest].high) / 10
-        return f"tuneworth advise {shlex.quote(case.study)} --margin {enough:g}{confidence}"
-    if evidence.in_doubt(evidence.rising):
-        return longer
+    if evidence.sparse:
+        return _completed(case, evidence.sparse, run) or until_decided
+    if decided and evidence.leaked > LEAKED:
+        return _changed(case, "no test text among its training texts")
+    if decided and case.examples_needed:
+        return _changed(case, f"about {words.count(case.examples_needed)} test examples")
+    if look and not evidence.lasting and (decided or evidence.seeds < KNOWN or case.seeds_needed is not None):
+        return until_decided
+    high = evidence.behind[evidence.surest].high
+    if not decided and isfinite(high):  # the bounds hold for any margin, so the user may see which one they decide at
+        return f"tuneworth advise {shlex.quote(case.study)} --margin {ceil(10 * high) / 10:g}{confidence}"
     if evidence.in_doubt(evidence.failed):
         return f"{run} --retry-failed"
     if evidence.in_doubt(evidence.mixed) or evidence.wide is None:
@@ -105,6 +145,14 @@ def next_command(case: Case) -> str | None:
     if look and (evidence.seeds < ENOUGH or evidence.in_doubt(list(evidence.collapsed))):
         return _changed(case, f"seeds = {look}", seeds=str(look))
     return _changed(case, "more test examples")
+
+
+def _completed(case: Case, sparse: Sequence[str], run: str) -> str | None:
+    """The command that runs what the plan has of these methods and the store has not; None where the plan has no more."""
+    cells = [cell for cell in case.within if cell.method in sparse]
+    if any(cell.planned > len(cell.scores) + cell.failed for cell in cells):
+        return run
+    return f"{run} --retry-failed" if any(cell.failed for cell in cells) else None
 
 
 def _changed(case: Case, what: str, **flags: str) -> str:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import isfinite
 
 from tuneworth import words
 from tuneworth.advice.case import Case
-from tuneworth.advice.evidence import FEW, Evidence
+from tuneworth.advice.evidence import FEW, LEAKED, Evidence
 from tuneworth.advice.limits import cost_in_words
 from tuneworth.advice.value import Pair
 from tuneworth.cells import Cell
 from tuneworth.spec import Budget
 
 __all__ = ["evidence_in_words", "sentence"]
+
+ALIKE = 1.05
+"""Costs no further apart than this are not worth a word."""
 
 
 def sentence(case: Case) -> str:
@@ -29,8 +33,42 @@ def sentence(case: Case) -> str:
         return f"{_nothing_chosen(case, case.evidence)} Evidence: none."
     costs = ", ".join(_costs(case, case.chosen))
     use = "Use" if case.evidence.grade != "weak" else "Lean to"
-    return (f"{use} {case.chosen.method} ({_recipe(case.chosen)}) on {case.where}: {_standing(case)}, {costs}. "
-            f"Evidence: {case.evidence.grade}.")  # fmt: skip
+    said = "; ".join([f"{_standing(case)}, {costs}", *_doubts(case, case.evidence)])
+    return (f"{use} {case.chosen.method} ({_recipe(case.chosen)}) on {case.where}: {said}. "
+            f"Evidence: {case.evidence.grade}{_of_what(case, case.evidence)}.")  # fmt: skip
+
+
+def _of_what(case: Case, evidence: Evidence) -> str:
+    """What the grade holds for, where that is not new data of this kind."""
+    if evidence.anywhere or len(case.within) == 1:
+        return ""
+    return f", for these {words.count(case.examples)} test examples" if case.examples else ", for these test examples"
+
+
+def _doubts(case: Case, evidence: Evidence) -> list[str]:
+    """What a reader must know who reads nothing else: what the limits cost, and why the order may be another."""
+    found = []
+    lost = [pair for pair in case.pairs if pair.b not in evidence.status and pair.difference < -case.margin]
+    if lost:
+        most = min(lost, key=lambda pair: pair.difference)
+        found.append(f"your limits cost {words.points(-most.difference)} points against {most.b}")
+    if evidence.sparse:
+        found.append(f"{words.listed(_with_seeds(case, evidence.sparse))} cannot be compared yet")
+    if evidence.undertrained:
+        rises = [f"{method} (+{words.points(evidence.rising[method])} points in the last third)"
+                 for method in evidence.undertrained]  # fmt: skip
+        found.append(
+            f"still learning when the budget ended: {words.listed(rises)}, so a longer one may change the order"
+        )
+    if evidence.leaked > LEAKED:
+        found.append(f"{words.share(evidence.leaked)} of the test texts stand in the training data too")
+    return found
+
+
+def _with_seeds(case: Case, methods: Sequence[str]) -> list[str]:
+    return [
+        f"{cell.method} ({words.several(len(cell.scores), 'seed')})" for cell in case.within if cell.method in methods
+    ]
 
 
 def _nothing_chosen(case: Case, evidence: Evidence) -> str:
@@ -48,9 +86,13 @@ def _nothing_chosen(case: Case, evidence: Evidence) -> str:
         return (f"Nothing to recommend on {case.where}: no method is clearly above the baseline of "
                 f"{words.points(case.group.baseline)} {case.group.metric}, which gives one answer for all.")  # fmt: skip
     seeds, surest = words.several(evidence.seeds, "paired seed"), evidence.surest
-    behind = words.points(evidence.behind[surest].high)
+    behind = evidence.behind[surest].high
+    sure = f"; the surest is {surest}, at most {words.points(behind)} points behind" if isfinite(behind) else ""
+    doubts = "".join(f"; {doubt}" for doubt in _doubts(case, evidence))
+    if len(names) == 1:
+        return f"Nothing to recommend on {case.where}: {names[0]} is ahead, and not shown to be above the baseline{doubts}."
     return (f"Undecided between {words.listed(names)} on {case.where}: none is shown to be within {case.apart} of the best "
-            f"({seeds}; the surest is {surest}, at most {behind} points behind).")  # fmt: skip
+            f"({seeds}{sure}){doubts}.")  # fmt: skip
 
 
 def _nearest(case: Case) -> str:
@@ -76,7 +118,7 @@ def _standing(case: Case) -> str:
     """Against the largest of the others, which is what one saves on, and against the best where that is another one."""
     assert case.evidence is not None
     assert case.chosen is not None
-    others = [cell for cell in case.within if cell.method != case.chosen.method]
+    others = [cell for cell in case.within if cell.method not in (case.chosen.method, *case.evidence.sparse)]
     if not others:
         return f"the only method that keeps your limits, {words.points(case.score(case.chosen))} {case.group.metric}"
     largest = max(others, key=lambda cell: cell.trainable_parameters or 0.0)
@@ -93,8 +135,11 @@ def _compared(case: Case, evidence: Evidence, rival: Cell) -> str:
     pair = next((pair for pair in case.pairs if pair.b == rival.method), None)
     if pair is None:
         return f"as good as any within {case.apart}"
+    if {pair.a, pair.b} <= set(evidence.alike):
+        return f"the same answer as {rival.method} to every test example, at {words.several(pair.seeds, 'seed')}"
     how = {"equivalent": f"equivalent to {rival.method} within {case.apart}", "better": f"better than {rival.method}"}
-    text = how.get(pair.verdict, f"at most {case.apart} below {rival.method}")
+    below = f"at most {case.apart} below {rival.method}"
+    text = how.get(pair.verdict, below if pair.difference < 0 else f"ahead of {rival.method}, or {below}")
     if evidence.grade == "weak" and pair.verdict not in how:
         text = f"probably {text}"
     return f"{text} ({evidence_in_words(pair, case.confidence)})"
@@ -109,16 +154,27 @@ def evidence_in_words(pair: Pair, confidence: float) -> str:
 
 
 def _costs(case: Case, cell: Cell) -> list[str]:
+    """What is trained and stored, what is saved against the largest method, and what is paid more of than elsewhere."""
     costs = [f"{words.share(cell.trainable_share)} of the parameters", f"{words.size(cell.delta_bytes)} a task"]
     largest = max(case.group.cells, key=lambda other: other.trainable_parameters or 0.0)
-    if (
-        largest is not cell
-        and not Budget.parse(case.group.budget).timed
-        and cell.train_seconds
-        and largest.train_seconds
-    ):
+    timed = Budget.parse(case.group.budget).timed
+    if largest is not cell and not timed and cell.train_seconds and largest.train_seconds:
         speed = largest.train_seconds / cell.train_seconds
-        if not 0.95 < speed < 1.05:
-            how = f"{speed:.1f}x faster" if speed > 1 else f"{1 / speed:.1f}x slower"
-            costs.append(f"{how} than {largest.method}")
-    return costs
+        costs += [f"{speed:.1f}x faster than {largest.method}"] if speed > ALIKE else []
+    return costs + _worse(case, cell, timed)
+
+
+def _worse(case: Case, cell: Cell, timed: bool) -> list[str]:
+    """Against the cheapest of the methods that are as good, by each cost; where there is none, of those within the limits."""
+    assert case.evidence is not None
+    others = [other for other in case.within if other.method != cell.method]
+    as_good = [other for other in others if case.evidence.status[other.method] == "inside"] or others
+    found = []
+    for cost, how in (("train_seconds", "{:.1f}x slower than {}"), ("peak_memory_bytes", "{:.1f}x the memory of {}"),
+                      ("delta_bytes", "{:.1f}x the size of {}")):  # fmt: skip
+        known = [(value, other.method) for other in as_good if (value := getattr(other, cost))]
+        mine = getattr(cell, cost)
+        if known and mine and not (timed and cost == "train_seconds"):
+            least, method = min(known)
+            found += [how.format(mine / least, method)] if mine / least > ALIKE else []
+    return found

@@ -90,6 +90,9 @@ def advise(
     max_memory: Annotated[str | None, typer.Option(help="Peak memory of training: 2GB.")] = None,
     max_trainable: Annotated[str | None, typer.Option(help="Trained parameters: 1%, 100k.")] = None,
     max_delta_size: Annotated[str | None, typer.Option(help="What is saved per task: 0.5MB.")] = None,
+    prefer: Annotated[
+        Literal["size", "time", "memory"], typer.Option(help="What to save, of methods that are as good.")
+    ] = "size",
     margin: Annotated[float, typer.Option(help="Points of score below which a difference does not matter.")] = 1.0,
     confidence: Annotated[float, typer.Option(help="How sure to be.")] = 0.95,
     json: Annotated[bool, typer.Option("--json", help="An object; a list where there are several models or tasks.")] = False,
@@ -104,11 +107,12 @@ def advise(
         _advise_stream(
             opened, json, task=task, model=model, fraction=fraction, budget=budget, max_train_seconds=max_train_seconds,
             max_memory=max_memory, max_trainable=max_trainable, max_delta_size=max_delta_size,
+            prefer=None if prefer == "size" else prefer,
         )  # fmt: skip
         return
     found = opened.advise(
         task, fraction, budget, model, margin, confidence, max_train_seconds=max_train_seconds, max_memory=max_memory,
-        max_trainable=max_trainable, max_delta_size=max_delta_size,
+        max_trainable=max_trainable, max_delta_size=max_delta_size, prefer=prefer,
     )  # fmt: skip
     if json:
         print_json(

@@ -44,7 +44,7 @@ def build(
         key_numbers=_key_numbers(progress, groups, done),
         advice=advice,
         plain=tuple(plain(one) for one in advice),
-        claims=judge_claims(table, spec, question.confidence),
+        claims=judge_claims(table, spec, question.confidence, answers),
         question=question,
         cautions=_cautions(progress, groups, environment),
         progress=progress,

@@ -113,7 +113,7 @@ def _templates() -> Environment:
     )
     names = ("points", "change", "between", "spread", "share", "fraction", "seconds", "size", "count", "several")
     environment.globals["zip"] = zip
-    environment.filters |= {name: getattr(words, name) for name in names} | {"place": _place}
+    environment.filters |= {name: getattr(words, name) for name in (*names, "agreeing")} | {"place": _place}
     return environment
 
 

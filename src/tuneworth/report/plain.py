@@ -12,8 +12,8 @@ from tuneworth.spec import Budget
 __all__ = ["MEANING", "Plain", "plain"]
 
 MEANING: dict[Grade, str] = {
-    "strong": "Expect the same with other random starts, and on new data of this kind.",
-    "moderate": "Expect the same with other random starts, tested on the same examples. On new data it is less sure.",
+    "strong": "Expect the same with other random starts, and on new data of this kind, after training on these examples.",
+    "moderate": "Expect the same with other random starts, trained and tested on the same examples. On new data it is less sure.",
     "weak": "The results point this way, but chance could still explain them. Take it as a first guess.",
     "none": "The results so far do not support a choice.",
 }

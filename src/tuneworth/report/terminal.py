@@ -109,5 +109,5 @@ def _difference(cell: Cell) -> str:
     if pair is None:
         return words.NOTHING
     if pair.interval is None:
-        return f"{words.change(pair.difference)} (one seed)"
+        return f"{words.change(pair.difference)} ({words.agreeing(pair.seeds)})"
     return f"{words.change(pair.difference)} ({words.between(pair.interval)})"

@@ -15,7 +15,13 @@ from tuneworth.stats.curves import (
     time_to,
 )
 from tuneworth.stats.estimate import Estimate, over_seeds, shared_seeds
-from tuneworth.stats.examples import Answers, above_one_answer, over_seeds_and_examples, score_on_new_data
+from tuneworth.stats.examples import (
+    Answers,
+    above_one_answer,
+    over_seeds_and_examples,
+    over_seeds_or_examples,
+    score_on_new_data,
+)
 from tuneworth.stats.location import (
     Interval,
     interquartile_interval,
@@ -82,6 +88,7 @@ __all__ = [
     "on_new_data",
     "over_seeds",
     "over_seeds_and_examples",
+    "over_seeds_or_examples",
     "performance_profile",
     "pitman_morgan",
     "reaches",

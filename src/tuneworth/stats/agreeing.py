@@ -54,7 +54,8 @@ class Agreeing(Estimate):
 
         n = self.examples
         bounds = [
-            (betaincinv(b, n - b + 1, level / 2) if b else 0.0) - (betaincinv(c + 1, n - c, 1 - level / 2) if c < n else 1.0)
+            (betaincinv(b, n - b + 1, level / 2) if b else 0.0)
+            - (betaincinv(c + 1, n - c, 1 - level / 2) if c < n else 1.0)
             for b, c in self.counts
         ]
         return 100.0 * float(min(bounds)) if bounds else -inf

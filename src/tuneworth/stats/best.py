@@ -10,8 +10,8 @@ from typing import Literal
 import numpy as np
 
 from tuneworth.stats.compare import FEWEST
-from tuneworth.stats.estimate import Estimate, over_seeds, shared_seeds
-from tuneworth.stats.examples import Answers, agreeing, crossed, over_agreeing_seeds
+from tuneworth.stats.estimate import Estimate, shared_seeds
+from tuneworth.stats.examples import Answers, agreeing, crossed, over_seeds_or_examples
 
 __all__ = ["Differences", "Regret", "by_seeds", "on_new_data", "regrets", "regrets_of"]
 
@@ -85,9 +85,8 @@ def by_seeds(
     for first, second in combinations(scores, 2):
         shared = shared_seeds(scores[first], scores[second])
         values = [scores[first][seed] - scores[second][seed] for seed in shared]
-        estimate = over_seeds(values) if len(shared) >= FEWEST else None
-        if estimate and not estimate.error and answers and {first, second} <= answers.keys():
-            estimate = over_agreeing_seeds(answers[first], answers[second], shared)
+        both = (answers[first], answers[second]) if answers and {first, second} <= answers.keys() else None
+        estimate = over_seeds_or_examples(values, shared, both) if len(shared) >= FEWEST else None
         found[first, second], found[second, first] = estimate, estimate.turned if estimate else None
     return found
 

@@ -8,8 +8,8 @@ from typing import Literal
 
 import numpy as np
 
-from tuneworth.stats.estimate import Estimate, over_seeds, shared_seeds
-from tuneworth.stats.examples import Answers, over_agreeing_seeds, over_seeds_and_examples
+from tuneworth.stats.estimate import Estimate, shared_seeds
+from tuneworth.stats.examples import Answers, over_seeds_and_examples, over_seeds_or_examples
 from tuneworth.stats.location import Interval, mean
 
 __all__ = ["FEWEST", "Comparison", "Verdict", "compare", "holm"]
@@ -67,16 +67,14 @@ def compare(
     shared = shared_seeds(first, second)
     if not shared:
         return None
-    differences = np.array([first[seed] - second[seed] for seed in shared])
-    narrow = over_seeds(differences)
-    if narrow and not narrow.error and answers:
-        narrow = over_agreeing_seeds(*answers, shared)
+    differences = [first[seed] - second[seed] for seed in shared]
+    narrow = over_seeds_or_examples(differences, shared, answers)
     wide = over_seeds_and_examples(*answers, shared) if answers else None
     return Comparison(
         difference=mean(differences),
         interval=narrow.interval(confidence) if narrow else None,
         wide=wide.interval(confidence) if wide else None,
-        probability=float(np.mean((differences > 0) + 0.5 * (differences == 0))),
+        probability=float(np.mean([(apart > 0) + 0.5 * (apart == 0) for apart in differences])),
         seeds=len(shared),
         verdict=_verdict(narrow, margin, 1 - confidence),
         wide_verdict=_verdict(wide, margin, 1 - confidence) if answers else None,

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuneworth.stats.agreeing import Agreeing
-from tuneworth.stats.estimate import Estimate, settle
+from tuneworth.stats.estimate import Estimate, over_seeds, settle
 from tuneworth.stats.location import Interval
 from tuneworth.stats.pseudo import pseudo_values
 
-__all__ = ["Answers", "above_one_answer", "over_agreeing_seeds", "over_seeds_and_examples", "score_on_new_data"]
+__all__ = ["Answers", "above_one_answer", "over_seeds_and_examples", "over_seeds_or_examples", "score_on_new_data"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,12 +52,23 @@ def over_seeds_and_examples(first: Answers, second: Answers, seeds: Sequence[int
     return found if found.error else agreeing(found.value, first, second, shared, signs=False)
 
 
-def over_agreeing_seeds(first: Answers, second: Answers, seeds: list[int]) -> Estimate:
-    """The difference of two methods whose scores differ by the same at all `seeds`, 2 at least: chance from the test
-    examples stands in for chance from the seeds, which these do not show."""
-    found = crossed(first.values(seeds) - second.values(seeds))
-    exact = first.metric == "accuracy" or not found.error
-    return agreeing(found.value, first, second, seeds, signs=True) if exact else found
+def over_seeds_or_examples(
+    differences: Sequence[float], seeds: list[int], answers: tuple[Answers, Answers] | None
+) -> Estimate | None:
+    """`over_seeds` of the `differences` at `seeds`. Where all are the same, and `answers` hold these seeds, chance from the
+    test examples stands in for chance from the seeds, which they do not show."""
+    found = over_seeds(differences)
+    if (
+        found is None
+        or found.error
+        or answers is None
+        or not all(set(seeds) <= one.predictions.keys() for one in answers)
+    ):
+        return found
+    first, second = answers
+    crossing = crossed(first.values(seeds) - second.values(seeds))
+    exact = first.metric == "accuracy" or not crossing.error
+    return agreeing(found.value, first, second, seeds, signs=True) if exact else crossing
 
 
 def above_one_answer(answers: Answers, baseline: float, seeds: list[int]) -> Estimate:
@@ -70,7 +81,8 @@ def above_one_answer(answers: Answers, baseline: float, seeds: list[int]) -> Est
         return crossed(answers.values(seeds) - baseline)
     labels, counts = np.unique(answers.targets, return_counts=True)
     same = np.full_like(answers.targets, labels[counts.argmax()])
-    return over_agreeing_seeds(answers, Answers(answers.metric, answers.targets, dict.fromkeys(seeds, same)), seeds)
+    one = Answers(answers.metric, answers.targets, dict.fromkeys(seeds, same))
+    return agreeing(float(answers.values(seeds).mean()) - baseline, answers, one, seeds, signs=True)
 
 
 def agreeing(value: float, first: Answers, second: Answers, seeds: Sequence[int], signs: bool) -> Agreeing:

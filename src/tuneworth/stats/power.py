@@ -78,13 +78,12 @@ def examples_needed(differences: ArrayLike, margin: float, level: float, power: 
     from scipy.special import ndtri
 
     values = np.asarray(differences, dtype=np.float64)
-    seeds, examples = values.shape
     if not values.any():
         return _at_most_a_million(np.log(level / 2) / np.log1p(-min(margin, 99.9) / 100))
     a, b, c = mean_squares(values)
     room = (margin - float(values.mean())) / -float(ndtri(level) + ndtri(1 - power))
     left = room**2 - max(0.0, a - c) / values.size
-    return _at_most_a_million(b / seeds / left) if room > 0 and left > 0 else None
+    return _at_most_a_million(b / len(values) / left) if room > 0 and left > 0 else None
 
 
 def _at_most_a_million(examples: float) -> int | None:
