@@ -28,7 +28,8 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from tuneworth import words
-from tuneworth.advice.evidence import FEW, has_learnt
+from tuneworth.advice.evidence import FEW
+from tuneworth.advice.learnt import has_learnt
 from tuneworth.cells import Group, group_trials, judged, with_failures
 from tuneworth.looks import Question
 from tuneworth.results import Cell as CellKey

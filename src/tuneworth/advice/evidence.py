@@ -26,29 +26,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import combinations
-from math import inf, isnan
+from math import inf
 
-import numpy as np
-
+from tuneworth.advice.compared import alike, comparable, undertrained
+from tuneworth.advice.learnt import collapsed_trials, has_learnt
 from tuneworth.advice.limits import Prefer
 from tuneworth.advice.value import Grade, Status
 from tuneworth.cells import Cell, judged, mixed, with_failures
-from tuneworth.stats import (
-    LOOKS,
-    Answers,
-    Regret,
-    above_one_answer,
-    by_seeds,
-    collapse_rate,
-    level,
-    on_new_data,
-    over_seeds,
-    regrets_of,
-    shared_seeds,
-)
+from tuneworth.stats import LOOKS, Answers, Regret, by_seeds, level, on_new_data, regrets_of, shared_seeds
 
-__all__ = ["ENOUGH", "FEW", "LEAKED", "LEANING", "Evidence", "has_learnt", "weigh"]
+__all__ = ["ENOUGH", "FEW", "LEAKED", "LEANING", "Evidence", "weigh"]
 
 FEW = 3
 """Fewer paired seeds than this carry no recommendation."""
@@ -57,8 +44,6 @@ ENOUGH = 10
 TOLERATED = 0.2
 """The share of collapsed trials up to which a method is as good a choice as one that never collapsed: one more trial in four
 makes up for it."""
-ROUNDING = 1e-9
-"""Points: what all seeds scoring exactly the baseline may be above it, by the mean's rounding."""
 LEANING = 0.8
 """The confidence of weak evidence."""
 
@@ -85,7 +70,7 @@ class Evidence:
     rising: Mapping[str, float]
     """Methods whose validation score still rose, and by how much over the last third of the budget."""
     undertrained: tuple[str, ...]
-    """Those of `rising` that a longer budget may bring into question: see `_undertrained`."""
+    """Those of `rising` that a longer budget may bring into question: see `compared.undertrained`."""
     mixed: tuple[str, ...]
     failed: tuple[str, ...]
     collapsed: Mapping[str, int]
@@ -130,8 +115,8 @@ def weigh(
         cell.method for cell in cells
         if has_learnt(with_failures(cell, baseline), baseline, confidence, answers.get(cell.method))
     ]  # fmt: skip
-    collapsed = {cell.method: _collapsed(cell, baseline) for cell in cells}
-    cells = _comparable([judged(cell, baseline) for cell in cells])
+    collapsed = {cell.method: collapsed_trials(cell, baseline) for cell in cells}
+    cells = comparable([judged(cell, baseline) for cell in cells])
     scores = {cell.method: cell.scores for cell in cells}
     here, there = by_seeds(scores, answers), on_new_data(scores, answers) if scores.keys() <= answers.keys() else None
 
@@ -152,12 +137,12 @@ def weigh(
         status={method: regret.status(margin) for method, regret in behind.items()},
         learnt=tuple(learnt), seeds=seeds,
         rising={cell.method: cell.rising for cell in everyone if cell.rising},
-        undertrained=tuple(cell.method for cell in everyone if _undertrained(cell, behind[cell.method], margin)),
+        undertrained=tuple(cell.method for cell in everyone if undertrained(cell, behind[cell.method], margin)),
         mixed=tuple(cell.method for cell in everyone if any(mixed(cell, other) for other in everyone)),
         failed=tuple(cell.method for cell in everyone if cell.failed),
         collapsed={method: number for method, number in collapsed.items() if number},
         sparse=tuple(cell.method for cell in everyone if cell.method not in scores), leaked=leaked,
-        small=any(margin * len(given.targets) < 100 for given in answers.values()), alike=_alike(running, answers),
+        small=any(margin * len(given.targets) < 100 for given in answers.values()), alike=alike(running, answers),
     )  # fmt: skip
     if seeds < FEW:
         return found
@@ -182,57 +167,6 @@ def weigh(
     strong = lasting and anywhere and seeds >= ENOUGH and not found.doubts and not found.small
     grade: Grade = "strong" if strong else "weak" if found.small and not anywhere else "moderate"
     return replace(found, chosen=chosen, grade=grade, lasting=lasting, anywhere=anywhere)
-
-
-def _comparable(cells: Sequence[Cell]) -> list[Cell]:
-    """The cells of which any two share 3 seeds: without those that share as many with the fewest others, one by one. All
-    of them, where fewer than two are left."""
-    left = list(cells)
-
-    def rank(cell: Cell) -> tuple[int, int, str]:
-        partners = sum(len(shared_seeds(cell.scores, other.scores)) >= FEW for other in left)
-        return partners, sum(not isnan(score) for score in cell.scores.values()), cell.method
-
-    while left and (least := min(left, key=rank)) and rank(least)[0] < len(left):
-        left.remove(least)
-    return left if len(left) > 1 else list(cells)
-
-
-def _undertrained(cell: Cell, behind: Regret, margin: float) -> bool:
-    """Whether twice the budget, at the pace of its last third, could bring a rising method within the margin."""
-    return cell.rising is not None and behind.low <= margin + 3 * cell.rising
-
-
-def _alike(cells: Sequence[Cell], answers: Mapping[str, Answers]) -> tuple[str, ...]:
-    def same(first: Cell, second: Cell) -> bool:
-        a, b = answers[first.method].predictions, answers[second.method].predictions
-        return all(np.array_equal(a[seed], b[seed]) for seed in shared_seeds(first.scores, second.scores))
-
-    known = len(cells) > 1 and all(cell.method in answers and not cell.failed for cell in cells)
-    alike = known and all(same(first, second) for first, second in combinations(cells, 2))
-    return tuple(cell.method for cell in cells) if alike else ()
-
-
-def _collapsed(cell: Cell, baseline: float | None) -> int:
-    scores = list(with_failures(cell, baseline).scores.values())
-    return 0 if baseline is None else round(collapse_rate(scores, baseline)[0] * len(scores))
-
-
-def has_learnt(cell: Cell, baseline: float | None, confidence: float, answers: Answers | None = None) -> bool:
-    """Whether the cell's expected score is shown to lie above that of one answer for all, at `confidence` (one-sided).
-
-    Over its seeds against the `baseline`; where these agree exactly, and so show no chance, over the test examples of
-    `answers`, its own, against the most frequent one.
-    """
-    estimate, floor = over_seeds(list(cell.scores.values())), (baseline or 0.0) + ROUNDING
-    if estimate is None:
-        return False
-    if estimate.p_above(floor) <= 1 - confidence:
-        return True
-    seeds = [seed for seed in cell.scores if answers and seed in answers.predictions]
-    if estimate.error or answers is None or len(seeds) < FEW or estimate.value <= floor:
-        return False
-    return above_one_answer(answers, baseline or 0.0, seeds).p_above(0.0) <= 1 - confidence
 
 
 def _cheapest(cells: Sequence[Cell], collapsed: Mapping[str, int], prefer: Prefer) -> Cell | None:
