@@ -39,7 +39,7 @@ def measure(trial: TrialSpec, **changes: Any) -> TrialResult:
     score += luck.normal(0, 0.8) + own.normal(0, 0.4)
     curve = tuple(
         CurvePoint(step=20 * i, seconds=seconds * i / 5, examples=640 * i, loss=0.7 / i,
-                   score=score + 1.0 - 9.0 / i**2.5 + own.normal(0, 0.3))
+                   score=score + 1.0 - 9.0 / i**3.5 + own.normal(0, 0.3))
         for i in range(1, 6)
     )  # fmt: skip
     trained = TRAINED.get(trial.kind, 1000)

@@ -62,6 +62,14 @@ def test_one_task_is_an_object_with_the_documented_keys() -> None:
     assert Advice.model_validate(advice) == Study.open("first").advise(margin=3.0, max_trainable="1%")[0]
 
 
+def test_what_to_save_first_can_be_said() -> None:
+    keep()
+    said = tuneworth("advise", "first", "--margin", "3", "--prefer", "memory", "--json")
+    assert said.code == 0, said.err
+    assert Advice.model_validate_json(said.out) == Study.open("first").advise(margin=3.0, prefer="memory")[0]
+    assert tuneworth("advise", "first", "--prefer", "luck").code == 2
+
+
 def test_several_tasks_are_a_list_and_a_word_over_all() -> None:
     keep(tasks=["glue/mrpc", "glue/stsb"])
     both = json.loads(tuneworth("advise", "first", "--margin", "3", "--json").out)

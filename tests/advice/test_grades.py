@@ -74,7 +74,7 @@ def test_the_advice_says_how_many_test_examples_are_missing() -> None:
 
 
 def test_the_advice_says_how_many_seeds_are_missing() -> None:
-    scores = normal({"full": 86.0, "bitfit": 86.0}, 5, spread=1.0, chance=0)
+    scores = normal({"full": 86.0, "bitfit": 86.0}, 5, spread=1.0, chance=8)
     advice = advise(table(scores), margin=0.7)
     assert advice.evidence in ("weak", "none")
     more = seeds_needed([scores["full"][seed] - scores["bitfit"][seed] for seed in range(5)], 0.7)

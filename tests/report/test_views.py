@@ -73,7 +73,7 @@ def test_holms_correction_is_over_both_questions_of_every_comparison() -> None:
 def test_a_method_that_still_learns_is_flagged_in_its_comparisons() -> None:
     def state(trial: TrialSpec) -> Any:
         rising = trial.method == "bitfit"
-        points = [(i, 60.0 + 4 * i if rising else 80.0) for i in range(1, 6)]
+        points = [(i, 60.0 + (4 + 0.1 * trial.seed) * i if rising else 80.0) for i in range(1, 6)]
         curve = [CurvePoint(step=20 * i, seconds=i, examples=i, loss=1.0, score=score) for i, score in points]
         return measure(trial, curve=tuple(curve))
 

@@ -139,7 +139,7 @@ def _compared(case: Case, evidence: Evidence, rival: Cell) -> str:
         return f"the same answer as {rival.method} to every test example, at {words.several(pair.seeds, 'seed')}"
     how = {"equivalent": f"equivalent to {rival.method} within {case.apart}", "better": f"better than {rival.method}"}
     below = f"at most {case.apart} below {rival.method}"
-    text = how.get(pair.verdict, below if pair.difference < 0 else f"ahead of {rival.method}, or {below}")
+    text = how.get(pair.verdict, below if pair.difference <= case.margin else f"ahead of {rival.method}, or {below}")
     if evidence.grade == "weak" and pair.verdict not in how:
         text = f"probably {text}"
     return f"{text} ({evidence_in_words(pair, case.confidence)})"

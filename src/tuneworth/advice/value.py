@@ -25,7 +25,8 @@ class Recommendation(Frozen):
 
 class Pair(Frozen):
     """Method a minus method b, in points, paired by seed; None: one seed shows no interval. Each pair for itself, at the
-    confidence asked for; the recommendation itself is corrected for the number of methods."""
+    confidence asked for; the recommendation itself is corrected for the number of methods, and so is "equivalent", which is
+    said of a recommended method and another only where both are inside (advice.evidence)."""
 
     a: str
     b: str
