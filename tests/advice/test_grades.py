@@ -153,9 +153,10 @@ CLAIMED = StudySpec.parse({"name": "first", "tasks": ["glue/mrpc"], "methods": [
     ("state", "command"),
     [("pending", "tuneworth run first"), (None, "tuneworth run first --until-decided --margin 1")],
 )
-def test_one_sparse_method_does_not_block_the_others(state: str | None, command: str) -> None:
+@pytest.mark.parametrize(("level", "grade"), [(80.0, "moderate"), (88.0, "weak")])
+def test_one_sparse_method_does_not_block_the_others(state: str | None, command: str, level: float, grade: str) -> None:
     """houlsby has 2 seeds of 4, the rest still to run or not even planned: the others are compared, and it is named."""
-    scores = normal({"head": 70.0, "full": 86.0, "bitfit": 85.9, "houlsby": 86.0}, 4, spread=0.1)
+    scores = normal({"head": 70.0, "full": 86.0, "bitfit": 85.9, "houlsby": level}, 4, spread=0.1)
     del scores["houlsby"][2], scores["houlsby"][3]
     rows = table(scores)
     if state is None:
@@ -163,9 +164,18 @@ def test_one_sparse_method_does_not_block_the_others(state: str | None, command:
     advice = advise(rows)
     assert advice.recommendation
     assert advice.recommendation.method == "bitfit"
-    assert advice.evidence == "moderate"
-    assert "houlsby (2 seeds) cannot be compared yet" in advice.sentence
+    assert advice.evidence == grade
+    ahead = ", ahead so far" if grade == "weak" else ""
+    assert f"houlsby (2 seeds{ahead}) cannot be compared yet" in advice.sentence
     assert advice.next_command == command
+
+
+def test_a_method_whose_trials_collapsed_does_not_block_the_others() -> None:
+    scores = normal({"head": 70.0, "full": 86.0, "bitfit": 85.9, "houlsby": 84.0}, 3, spread=0.05)
+    scores["houlsby"][1] = 50.0
+    advice = advise(table(scores))
+    assert advice.recommendation
+    assert "houlsby (2 seeds that trained) cannot be compared yet" in advice.sentence
 
 
 def test_two_methods_that_share_no_seeds_leave_nothing_to_advise() -> None:

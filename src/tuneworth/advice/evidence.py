@@ -18,7 +18,8 @@ strong    inside on these test examples, at a confidence that allows for a look 
           among the training texts; and one answer weighs no more than the margin
 moderate  inside on these test examples at the confidence, with at least 3 seeds so paired
 weak      no method is inside at the confidence, but one is at 80%; or all that are not outside answer every test example
-          alike; or it is inside on so few test examples that one answer weighs more than the margin, and not for new data
+          alike; or it is inside on so few test examples that one answer weighs more than the margin, and not for new data; or
+          it is inside, and a method left out for want of seeds scores higher so far
 none      nothing can be recommended
 """
 
@@ -32,7 +33,7 @@ from tuneworth.advice.compared import alike, comparable, undertrained
 from tuneworth.advice.learnt import collapsed_trials, has_learnt
 from tuneworth.advice.limits import Prefer
 from tuneworth.advice.value import Grade, Status
-from tuneworth.cells import Cell, judged, mixed, with_failures
+from tuneworth.cells import Cell, judged, mixed, trained_mean, with_failures
 from tuneworth.stats import LOOKS, Answers, Regret, by_seeds, level, on_new_data, regrets_of, shared_seeds
 
 __all__ = ["ENOUGH", "FEW", "LEAKED", "LEANING", "Evidence", "weigh"]
@@ -165,7 +166,11 @@ def weigh(
     lasting = bounds(names, level(look, confidence))[chosen.method].status(margin) == "inside"
     anywhere = found.wide is not None and found.wide[chosen.method].status(margin) == "inside"
     strong = lasting and anywhere and seeds >= ENOUGH and not found.doubts and not found.small
-    grade: Grade = "strong" if strong else "weak" if found.small and not anywhere else "moderate"
+    missed = any(
+        (trained_mean(cell, baseline) or 0.0) > (trained_mean(chosen, baseline) or 0.0)
+        for cell in everyone if cell.method in found.sparse
+    )  # fmt: skip
+    grade: Grade = "strong" if strong else "weak" if missed or (found.small and not anywhere) else "moderate"
     return replace(found, chosen=chosen, grade=grade, lasting=lasting, anywhere=anywhere)
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import isfinite
+from math import isfinite, isnan
 
 from tuneworth import words
 from tuneworth.advice.case import Case
 from tuneworth.advice.evidence import FEW, LEAKED, Evidence
 from tuneworth.advice.limits import cost_in_words
 from tuneworth.advice.value import Pair
-from tuneworth.cells import Cell
+from tuneworth.cells import Cell, judged
 from tuneworth.spec import Budget
 
 __all__ = ["evidence_in_words", "sentence"]
@@ -66,9 +66,14 @@ def _doubts(case: Case, evidence: Evidence) -> list[str]:
 
 
 def _with_seeds(case: Case, methods: Sequence[str]) -> list[str]:
-    return [
-        f"{cell.method} ({words.several(len(cell.scores), 'seed')})" for cell in case.within if cell.method in methods
-    ]
+    found = []
+    for cell in case.within:
+        if cell.method in methods:
+            trained = sum(not isnan(score) for score in judged(cell, case.group.baseline).scores.values())
+            which = "" if trained == len(cell.scores) else " that trained"
+            ahead = ", ahead so far" if case.chosen and case.score(cell) > case.score(case.chosen) else ""
+            found.append(f"{cell.method} ({words.several(trained, 'seed')}{which}{ahead})")
+    return found
 
 
 def _nothing_chosen(case: Case, evidence: Evidence) -> str:
