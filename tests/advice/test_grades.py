@@ -214,7 +214,7 @@ def costly(prefer: str) -> Advice:
     [
         ("size", "bitfit", ["9.0x slower than full", "4.0x the memory of houlsby"]),
         ("time", "full", ["2.5x the memory of houlsby", "x the size of bitfit"]),
-        ("memory", "houlsby", ["3.0x slower than full", "15.0x the size of bitfit"]),
+        ("memory", "houlsby", ["3.0x slower than full", "15x the size of bitfit"]),
     ],
 )
 def test_what_is_preferred_is_saved_and_what_gets_worse_is_said(prefer: str, chosen: str, worse: list[str]) -> None:

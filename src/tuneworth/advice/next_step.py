@@ -58,7 +58,7 @@ def cautions(case: Case) -> tuple[str, ...]:
     if len(set(efforts.values())) > 1:
         each = words.listed([f"{method} {number}" for method, number in efforts.items()])
         found.append(f"Unequal tuning effort (recipes tried: {each}) favours the more tuned.")
-    if case.chosen and evidence.grade in ("moderate", "weak") and len(case.within) > 1:
+    if case.chosen and (evidence.grade == "moderate" or evidence.small) and len(case.within) > 1:
         found += _on_new_data(case, evidence)
     if evidence.grade == "strong" and len(case.within) > 1:
         found.append("It holds for this training data, of which every seed sees most; other data of this kind would move scores "
@@ -80,7 +80,7 @@ def _on_new_data(case: Case, evidence: Evidence) -> list[str]:
         return []
     assert case.chosen is not None
     high, enough = evidence.wide[case.chosen.method].high, case.examples_needed
-    behind = f"up to {words.points(high)} points behind the best" if isfinite(high) else "behind the best by more"
+    behind = f"up to {words.points(high)} points behind the best" if isfinite(high) else "further behind the best"
     number = f" (about {words.count(enough)} would do)" if enough else ""
     return [f"It holds for these test examples; on new data of this kind {case.chosen.method} may be {behind}. "
             f"More test examples narrow that{number}, more seeds do not."]  # fmt: skip

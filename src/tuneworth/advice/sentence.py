@@ -170,16 +170,23 @@ def _costs(case: Case, cell: Cell) -> list[str]:
 
 
 def _worse(case: Case, cell: Cell, timed: bool) -> list[str]:
-    """Against the cheapest of the methods that are as good, by each cost; where there is none, of those within the limits."""
+    """By each cost, against the cheapest of the methods that are as good; where there is none, against the next best."""
     assert case.evidence is not None
     others = [other for other in case.within if other.method != cell.method]
-    as_good = [other for other in others if case.evidence.status[other.method] == "inside"] or others
+    as_good = [other for other in others if case.evidence.status[other.method] == "inside"]
     found = []
-    for cost, how in (("train_seconds", "{:.1f}x slower than {}"), ("peak_memory_bytes", "{:.1f}x the memory of {}"),
-                      ("delta_bytes", "{:.1f}x the size of {}")):  # fmt: skip
-        known = [(value, other.method) for other in as_good if (value := getattr(other, cost))]
+    for cost, how in (
+        ("train_seconds", "slower than"),
+        ("peak_memory_bytes", "the memory of"),
+        ("delta_bytes", "the size of"),
+    ):
+        known = [
+            (value, other.method)
+            for other in as_good or sorted(others, key=case.score)[-1:] if (value := getattr(other, cost))
+        ]  # fmt: skip
         mine = getattr(cell, cost)
         if known and mine and not (timed and cost == "train_seconds"):
             least, method = min(known)
-            found += [how.format(mine / least, method)] if mine / least > ALIKE else []
+            ratio = mine / least
+            found += [f"{ratio:,.{1 if ratio < 9.95 else 0}f}x {how} {method}"] if ratio > ALIKE else []
     return found
