@@ -11,6 +11,7 @@ from typing import Any
 
 from tuneworth.results import Row, cell_of, tuning_seconds
 from tuneworth.stats import Comparison, compare, mean, standard_deviation, still_rising, trained_ones
+from tuneworth.tasks.summary import metric_of
 
 __all__ = ["Cell", "Group", "finished", "group_trials", "judged", "mixed", "trained_mean", "with_failures"]
 
@@ -110,7 +111,7 @@ def group_trials(table: Sequence[Row], reference: str | None, confidence: float 
         baselines = [row["baseline_score"] for row in done if row["baseline_score"] is not None]
         baseline = fmean(baselines) if baselines else None
         cells = tuple(_against(cell, full, baseline, confidence) for cell in measured.values())
-        metric = done[0]["metric"] if done else None
+        metric = metric_of(done[0]) if done else None
         groups.append(
             Group(model, task, fraction, budget, metric, baseline, cells, max(map(_leaked, done), default=0.0))
         )

@@ -50,6 +50,8 @@ class Display:
         counts = board.counts
         ended = counts.done + counts.failed
         if self.first_done is None:
+            for line in board.said:
+                self.console.print(line, markup=False, highlight=False, soft_wrap=True)
             self.first_done, self.started = ended, time.monotonic()
         shares = sum(event.share for event in board.progress.values())
         here = ended - self.first_done + shares

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tuneworth.predictions import Predictions
 from tuneworth.spec import FileTask, TrialResult, TrialSpec
@@ -29,6 +30,8 @@ class Job:
     allow_pickle: bool = False
     stream_tasks: Mapping[str, FileTask] = field(default_factory=dict)
     """For a stream: the declarations of its tasks that are in the user's files, by name."""
+    data: Mapping[str, Any] | None = None
+    """What was read (`tasks.summary`), which the result then says too."""
 
     @property
     def checkpoint_path(self) -> Path:

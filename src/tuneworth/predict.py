@@ -32,10 +32,13 @@ def predict_file(
     _check_target(target, source)
     texts, pairs = read_texts(source, columns[0], columns[1] if info.pairs else None)
 
+    import numpy as np
     from rich.console import Console
     from rich.progress import track
 
     from tuneworth.deltas.predictor import Predictor
+    from tuneworth.tasks import Examples
+    from tuneworth.tasks.lengths import counter, longer
 
     predictor = Predictor(delta, model, device, allow_pickle)
     rows: list[dict[str, Any]] = []
@@ -45,6 +48,10 @@ def predict_file(
         for offset, answer in enumerate(predictor.predict(texts[part], pairs[part] if pairs else None)):
             given = {columns[0]: texts[start + offset], **({str(columns[1]): pairs[start + offset]} if pairs else {})}
             rows.append({**given, **answer})
+    cut = longer(Examples(texts, pairs, np.empty(len(texts))), info.max_length, counter(predictor.tokenizer))
+    if number := cut.cut(info.max_length):
+        console.print(f"{number:,} of {len(texts):,} texts are longer than {info.max_length:,} tokens and were cut there",
+                      highlight=False)  # fmt: skip
     try:
         _write(target, rows)
     except OSError as error:

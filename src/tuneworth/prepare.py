@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tuneworth import fits, models, plan
 from tuneworth.errors import StoreError
-from tuneworth.spec import StudySpec, TrialRecord, TrialSpec
+from tuneworth.models.positions import positions
+from tuneworth.spec import SHORTEST, StudySpec, TaskStream, TrialRecord, TrialSpec
 from tuneworth.streams.check import check_stream, check_trials
-from tuneworth.tasks import fingerprint, get_task
+from tuneworth.tasks import Task, TaskData, fingerprint, get_task
+from tuneworth.tasks.lengths import choose, measure
 from tuneworth.tasks.splits import take
+from tuneworth.tasks.summary import Summary, said, summarise
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,23 @@ class Prepared:
     """`trials` and those that a run until decided may add, in plan order."""
     earlier: Sequence[TrialRecord] = ()
     """What earlier runs left in the store."""
+    data: Mapping[tuple[str, str], Summary] = field(default_factory=dict)
+    """What was read, by model and task."""
+
+    @property
+    def said(self) -> list[str]:
+        """The lines that say what was read, the same for several models once."""
+        several = len({model for model, _ in self.data}) > 1
+        lines = [(model, line) for (model, task), one in self.data.items() for line in said(task, one.row)]
+        apart = [line for _, line in lines]
+        alike = all(apart.count(line) == len(self.model_sources) for line in apart)
+        return list(dict.fromkeys(line if alike or not several else f"{line} [{model}]" for model, line in lines))
+
+    def data_of(self, trial: TrialSpec) -> dict[str, Any]:
+        """What its result says of the data: `TrialResult.data`."""
+        names = trial.stream.tasks if trial.stream else (trial.task,)
+        read = {name: self.data[trial.model, name].row for name in names}
+        return {"tasks": read} if len(names) > 1 else read[names[0]]
 
     def missing(self, retry_failed: bool) -> list[TrialSpec]:
         """The trials that have neither finished nor failed; with `retry_failed` also those that failed."""
@@ -46,7 +67,10 @@ def prepare(
     refs = {name: models.resolve(name, allow_pickle) for name in spec.models}
     loaded = {name: (task, task.load(data_dir)) for name, task in tasks.items()}
     prints = {name: fingerprint(task, data) for name, (task, data) in loaded.items()}
-    trials = plan.expand(spec, {name: ref.fingerprint for name, ref in refs.items()}, prints)
+    read = _read(spec, refs, loaded)
+    trials = plan.expand(
+        spec, {name: ref.fingerprint for name, ref in refs.items()}, prints, {at: one.max_length for at, one in read.items()}
+    )  # fmt: skip
     if spec.stream is not None:
         check_stream(spec, loaded)
         check_trials(trials)
@@ -56,7 +80,24 @@ def prepare(
                 take(data.train.labels, task.kind, min(spec.fractions), seed)
     _check_places(trials, refs, allow_pickle)
     _need_space(files, [ref.source for ref in refs.values()])
-    return Prepared(trials, {name: ref.source for name, ref in refs.items()}, trials, earlier)
+    return Prepared(trials, {name: ref.source for name, ref in refs.items()}, trials, earlier, read)
+
+
+def _read(
+    spec: StudySpec, refs: Mapping[str, models.ModelRef], loaded: Mapping[str, tuple[Task, TaskData]]
+) -> dict[tuple[str, str], Summary]:
+    """What was read, by model and task, and at how many tokens texts are cut: one model reads all tasks of a stream."""
+    found = {}
+    for name, ref in refs.items():
+        bound = positions(ref.source)
+        shortest = min(bound or SHORTEST, SHORTEST) if spec.max_length == "auto" else spec.max_length
+        lengths = {task: measure(ref.source, data, shortest) for task, (_, data) in loaded.items()}
+        cut = {task: choose(lengths[task], bound) if spec.max_length == "auto" else spec.max_length for task in loaded}
+        if isinstance(spec.stream, TaskStream):
+            cut = dict.fromkeys(cut, max(cut.values()))
+        for task, (kind, data) in loaded.items():
+            found[name, task] = summarise(kind, data, lengths[task], cut[task], bound)
+    return found
 
 
 def _check_places(trials: Sequence[TrialSpec], refs: Mapping[str, models.ModelRef], allow_pickle: bool) -> None:

@@ -21,6 +21,9 @@ from tuneworth.errors import SpecError, did_you_mean
 ENGINE = 5
 """Part of every trial key. Raise it when a change of the engine changes numbers: old results then stay apart."""
 
+SHORTEST = 128
+"""Tokens: the shortest length at which `max_length = "auto"` cuts texts, and what it always was before."""
+
 Precision = Literal["auto", "bf16", "fp32"]
 Kind = Literal["classification", "regression"]
 State = Literal["pending", "running", "done", "failed"]
@@ -104,6 +107,10 @@ class FileTask(Frozen):
     label: str
     kind: Kind | None = None
     metric: str | None = None
+    positive: str | None = None
+    """The class that F1 is of; else, of two, the rarer one in train."""
+    drop_duplicates: bool = False
+    """Leave out training rows that repeat another one, or whose text stands in test."""
     test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
     split_seed: int = 0
 
@@ -248,7 +255,8 @@ class StudySpec(Frozen):
     claim: Mapping[str, Claim] = {}
     stated: Mapping[str, int] = {}
     """Set by the store: how many trials had finished when each claim was first stated as it is."""
-    max_length: Annotated[int, Field(ge=8)] = 128
+    max_length: int | Literal["auto"] = "auto"
+    """Tokens at which texts are cut. `auto`: see tasks.lengths.choose."""
     evaluations: Annotated[int, Field(ge=1)] = 5
     precision: Precision = "auto"
     deltas: Literal["best", "all", "none"] = "best"
@@ -270,6 +278,13 @@ class StudySpec(Frozen):
     @classmethod
     def _names(cls, value: tuple[str, ...], info: Any) -> tuple[str, ...]:
         return tuple(_distinct(list(value), info.field_name))
+
+    @field_validator("max_length", mode="before")
+    @classmethod
+    def _length(cls, value: Any) -> Any:
+        if value != "auto" and (isinstance(value, bool) or not isinstance(value, int) or value < 8):
+            raise SpecError(f"max_length = {value!r} is no number of tokens, 8 or more", "or 'auto'")
+        return value
 
     @field_validator("fractions", mode="after")
     @classmethod

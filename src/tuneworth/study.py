@@ -7,7 +7,7 @@ import os
 import re
 import shlex
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -48,6 +48,8 @@ class Board:
     """What is going on, for a progress display: counts of the study, trials running here, their last progress."""
 
     counts: Counts
+    said: Sequence[str] = ()
+    """What was read, in lines."""
     running: dict[str, TrialRecord] = field(default_factory=dict)
     progress: dict[str, Progress] = field(default_factory=dict)
     open_groups: int = 0
@@ -256,7 +258,7 @@ class _Run:
         self.device, self.checkpoint_seconds, self.allow_pickle = device, checkpoint_seconds, allow_pickle
         self.deadline = deadline
         self.owner = machine.owner_name()
-        self.board = Board(self.store.counts(self.name))
+        self.board = Board(self.store.counts(self.name), prepared.said)
         self.keeper = DeltaKeeper(study.spec, study.store, study.files)
         self.executor: Executor | None = None
         self.timed = False
@@ -346,6 +348,7 @@ class _Run:
             task=spec.task.get(record.trial.task), data_dir=self.study.data_dir, files=self.study.files, study=self.name,
             device=self.device, checkpoint_seconds=self.checkpoint_seconds, keep_delta=spec.deltas != "none",
             allow_pickle=self.allow_pickle, stream_tasks=spec.task if spec.stream else {},
+            data=self.prepared.data_of(record.trial),
         )  # fmt: skip
 
     def _poll(self) -> Iterator[Event]:

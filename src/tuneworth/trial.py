@@ -87,7 +87,8 @@ def _run(job: Job, device: torch.device) -> Iterator[Event]:
 
     def validate() -> float:
         predictions = targets.decode(logits(model, tokens, split.validation, precision))
-        return evaluate(task.metrics[:1], predictions, data.train.labels[split.validation])[task.metrics[0]]
+        labels = data.train.labels[split.validation]
+        return evaluate(task.metrics[:1], predictions, labels, positive=data.positive)[task.metrics[0]]
 
     batches = Batches(tokens.lengths[split.train], trial.recipe.batch_size, rng.stream_seed(trial.seed, "order"))
     clock = Clock(trial.budget, batches.steps_per_epoch, device)
@@ -106,7 +107,7 @@ def _run(job: Job, device: torch.device) -> Iterator[Event]:
     # The test split, for the first and only time.
     started = time.perf_counter()
     predictions = targets.decode(logits(model, test_tokens, np.arange(len(data.test)), precision))
-    metrics = evaluate(task.metrics, predictions, data.test.labels)
+    metrics = evaluate(task.metrics, predictions, data.test.labels, data.classes, data.positive)
     eval_seconds = state.eval_seconds + time.perf_counter() - started
 
     environment = {**devices.environment(device, precision), "kernels": kernels(model)}
@@ -123,7 +124,8 @@ def _run(job: Job, device: torch.device) -> Iterator[Event]:
         trainable_parameters=sum(p.numel() for p in tensors.values()),
         total_parameters=sum(p.numel() for p in model.parameters()), peak_memory_bytes=devices.peak_memory(device),
         delta_bytes=size, delta_path=str(job.delta_path) if job.keep_delta else None, micro_batch=state.micro_batch,
-        notes=tuple(state.notes), environment=environment)  # fmt: skip
+        notes=tuple(state.notes), environment=environment,
+        data=job.data)  # fmt: skip
     yield Finished(trial.key, result, Predictions.compact(predictions, data.test.labels, trial.task_fingerprint))
 
 

@@ -9,7 +9,7 @@ from tuneworth.spec import FileTask, StudySpec
 __all__ = ["compare_command"]
 
 DEFAULTS = {name: field.default for name, field in StudySpec.model_fields.items()}
-COMPARED = ("name", "models", "methods", "tasks", "fractions", "budgets", "seeds", "task", "stated")
+COMPARED = ("name", "models", "methods", "tasks", "fractions", "budgets", "seeds", "task", "stated", "max_length")
 """What `compare` can set, and what the store does."""
 
 
@@ -34,13 +34,17 @@ def compare_command(spec: StudySpec, **flags: str) -> str | None:
         return None
     given = {
         "train": str(file.train), "test": str(file.test) if file.test else None, "text": file.text, "text-pair": file.text_pair,
-        "label": file.label, "kind": file.kind, "metric": file.metric, "model": model, "methods": ",".join(spec.methods),
+        "label": file.label, "kind": file.kind, "metric": file.metric, "positive": file.positive,
+        "max-length": str(spec.max_length), "model": model, "methods": ",".join(spec.methods),
         "fractions": ",".join(map(str, spec.fractions)), "seeds": str(len(spec.seeds)),
         "name": spec.name,
     }  # fmt: skip
     unsaid = {
-        "model": DEFAULTS["models"][0], "methods": ",".join(DEFAULTS["methods"]), "fractions": "1.0",
-        "seeds": str(len(DEFAULTS["seeds"])), "name": task,
+        "max-length": DEFAULTS["max_length"], "model": DEFAULTS["models"][0], "methods": ",".join(DEFAULTS["methods"]),
+        "fractions": "1.0", "seeds": str(len(DEFAULTS["seeds"])), "name": task,
     }  # fmt: skip
     said = {name: value for name, value in given.items() if value is not None and value != unsaid.get(name)} | flags
-    return " ".join(["tuneworth compare", *(f"--{name} {shlex.quote(value)}" for name, value in said.items())])
+    switches = ["--drop-duplicates"] if file.drop_duplicates else []
+    return " ".join(
+        ["tuneworth compare", *switches, *(f"--{name} {shlex.quote(value)}" for name, value in said.items())]
+    )

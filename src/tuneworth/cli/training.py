@@ -85,6 +85,13 @@ def compare(
     text_pair: Annotated[str | None, typer.Option(help="Column of the second text, for text pairs.")] = None,
     kind: Annotated[str | None, typer.Option(help="classification or regression; else seen from the labels.")] = None,
     metric: Annotated[str | None, typer.Option(help="The primary metric; else the kind's default.")] = None,
+    positive: Annotated[str | None, typer.Option(help="The class that F1 is of; else the rarer one of two.")] = None,
+    drop_duplicates: Annotated[
+        bool, typer.Option("--drop-duplicates", help="Train without repeated rows and without texts that stand in test.")
+    ] = False,
+    max_length: Annotated[
+        str, typer.Option(help="Tokens at which a text is cut; auto: the shortest that cuts few of them.")
+    ] = "auto",
     model: Annotated[str, typer.Option(help="minilm, a local directory or a hub name.")] = "minilm",
     methods: Annotated[str, typer.Option(help="Methods, separated by commas.")] = "head,full,bitfit,houlsby",
     fractions: Annotated[str, typer.Option(help="Shares of the training data, separated by commas.")] = "1",
@@ -114,12 +121,14 @@ def compare(
         "label": label,
         "kind": kind,
         "metric": metric,
+        "positive": positive,
+        "drop_duplicates": drop_duplicates,
     }
     spec = StudySpec.parse(
         {
             "name": name or _study_name(train), "models": [model], "methods": _split(methods), "tasks": [train.stem],
             "fractions": [_number(part) for part in _split(fractions)], "budgets": _split(budget or DEFAULT_BUDGET), "seeds": seeds,
-            "task": {train.stem: task},
+            "task": {train.stem: task}, "max_length": int(max_length) if max_length.isdecimal() else max_length,
         },
         "the command line",
     )  # fmt: skip
@@ -284,6 +293,8 @@ def _show_plan(study: Study, allow_pickle: bool, question: Question | None) -> N
     done = study.known_keys()
     missing = [trial for trial in trials if trial.key not in done]
     cells = len({trial.cell for trial in trials})
+    for line in prepared.said:
+        say(line)
     say(f"study {study.spec.name}: {len(trials)} trials in {cells} cells, {len(trials) - len(missing)} there already")
     if question:
         seeds = len({trial.seed for trial in prepared.candidates})

@@ -60,6 +60,7 @@ def build(
         environment=environment,
         study_file=to_toml(spec),
         trials=tuple(row for row in done if row["selected"]),
+        data={(row["model"], row["task"]): row["data"] for row in reversed(done) if row["data"]},
         answers=answers or {},
     )  # fmt: skip
 

@@ -13,6 +13,7 @@ from tuneworth.results import Row
 from tuneworth.spec import StudySpec
 from tuneworth.stats import Interval, mean_interval, standard_deviation
 from tuneworth.streams.advice import advise
+from tuneworth.tasks.summary import metric_of, said
 
 __all__ = ["DataCell", "DataPanel", "StreamReport", "TaskCell", "TaskPanel", "build_streams"]
 
@@ -87,6 +88,8 @@ class StreamReport:
     advice: tuple[str, ...]
     data: tuple[DataPanel, ...]
     tasks: tuple[TaskPanel, ...]
+    read: tuple[str, ...]
+    """What was read of the tasks, in lines."""
 
 
 def build_streams(table: Sequence[Row], spec: StudySpec) -> StreamReport:
@@ -102,8 +105,9 @@ def build_streams(table: Sequence[Row], spec: StudySpec) -> StreamReport:
         _task_panel(rows, several) for rows in _groups(done, lambda row: (row["model"],)) if rows[0]["stages"]
     )
     base = build(table, spec)
+    read = tuple(dict.fromkeys(line for row in done for line in said(row["stream"]["tasks"][0], row["data"])))
     return StreamReport(
-        base, _asked(base, spec), advise(table) or ("No trial of this study has a result yet.",), data, tasks
+        base, _asked(base, spec), advise(table) or ("No trial of this study has a result yet.",), data, tasks, read
     )
 
 
@@ -125,7 +129,7 @@ def _asked(base: Report, spec: StudySpec) -> tuple[tuple[str, str], ...]:
 def _data_panel(rows: list[Row], several: bool) -> DataPanel:
     chunks = range(len(rows[0]["chunks"]))
     return DataPanel(
-        title=_title(rows[0]["task"], rows[0], several), metric=rows[0]["metric"], chunk=rows[0]["stream"]["chunk"],
+        title=_title(rows[0]["task"], rows[0], several), metric=metric_of(rows[0]) or "score", chunk=rows[0]["stream"]["chunk"],
         baseline=tuple(fmean(row["chunks"][k]["baseline"] for row in rows) for k in chunks),
         cells=tuple(_data_cell(of_method) for of_method in _groups(rows, lambda row: (row["method"],))),
     )  # fmt: skip
@@ -145,10 +149,11 @@ def _data_cell(rows: list[Row]) -> DataCell:
 
 
 def _task_panel(rows: list[Row], several: bool) -> TaskPanel:
-    last = rows[0]["stages"][-1]["scores"]
+    last, read = rows[0]["stages"][-1]["scores"], (rows[0]["data"] or {}).get("tasks", {})
+    metrics = [metric_of({"metric": score["metric"], "data": read.get(score["task"])}) for score in last]
     return TaskPanel(
         title=_title(" > ".join(rows[0]["stream"]["tasks"]), rows[0], several),
-        tasks=tuple(score["task"] for score in last), metrics=tuple(score["metric"] for score in last),
+        tasks=tuple(score["task"] for score in last), metrics=tuple(metric or "score" for metric in metrics),
         baselines=tuple(score["baseline"] for score in last),
         cells=tuple(_task_cell(cell) for cell in _groups(rows, lambda row: (row["method"], row["stream"]["mode"]))),
     )  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from tuneworth.advice import Advice, Judged
 from tuneworth.cells import Cell, Group
@@ -12,6 +13,7 @@ from tuneworth.report.plain import Plain
 from tuneworth.results import Cell as CellKey
 from tuneworth.results import Row
 from tuneworth.stats import Answers
+from tuneworth.tasks.summary import said
 
 __all__ = ["LARGE", "EnvironmentFact", "Failure", "Progress", "Report", "key_of"]
 
@@ -80,6 +82,8 @@ class Report:
     study_file: str
     trials: tuple[Row, ...]
     """The finished trials of the winning recipes: the dots and curves of the charts."""
+    data: Mapping[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
+    """What was read, by model and task, as far as trials say it: `tasks.summary`."""
     answers: Mapping[CellKey, Answers] = field(default_factory=dict, repr=False)
     """Test predictions by cell, as far as the store has them."""
 
@@ -90,6 +94,10 @@ class Report:
     @property
     def large(self) -> bool:
         return len(self.trials) > LARGE
+
+    def read(self, model: str, task: str) -> tuple[str, ...]:
+        """What was read of a task, in lines."""
+        return tuple(said(task, self.data.get((model, task))))
 
     def reference_cell(self, group: Group) -> Cell | None:
         """The reference method's cell, if any of its seeds finished."""

@@ -25,6 +25,9 @@ class Answers:
     metric: str
     targets: NDArray[Any]
     predictions: Mapping[int, NDArray[Any]]
+    classes: int = 0
+    positive: int = 1
+    """As in tasks/metrics.py: how many classes macro F1 is over, and which one F1 is of."""
 
     def __post_init__(self) -> None:
         shapes = {np.shape(self.targets)} | {np.shape(given) for given in self.predictions.values()}
@@ -33,7 +36,8 @@ class Answers:
 
     def values(self, seeds: list[int]) -> NDArray[np.float64]:
         """Jackknife pseudo-values of the score, in points, shape (seeds, n)."""
-        return pseudo_values(self.metric, self.targets, np.stack([self.predictions[seed] for seed in seeds]))
+        given = np.stack([self.predictions[seed] for seed in seeds])
+        return pseudo_values(self.metric, self.targets, given, self.classes, self.positive)
 
 
 def over_seeds_and_examples(first: Answers, second: Answers, seeds: Sequence[int] | None = None) -> Estimate | None:

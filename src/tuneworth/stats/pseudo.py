@@ -9,6 +9,7 @@ Every function below gives the metric with all examples and without each in turn
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,20 +21,23 @@ Array = NDArray[Any]
 Scores = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
-def pseudo_values(metric: str, targets: Array, predictions: Array) -> NDArray[np.float64]:
-    """In points. `targets`: shape (n,); `predictions`: (trials, n), as the result. Raises ValueError for a metric
-    that is not in `LEAVE_ONE_OUT`."""
+def pseudo_values(
+    metric: str, targets: Array, predictions: Array, classes: int = 0, positive: int = 1
+) -> NDArray[np.float64]:
+    """In points. `targets`: shape (n,); `predictions`: (trials, n), as the result; `classes`, `positive`: as in
+    tasks/metrics.py. Raises ValueError for a metric that is not in `LEAVE_ONE_OUT`."""
     if metric not in LEAVE_ONE_OUT:
         raise ValueError(f"metric {metric!r} has no pseudo-values; known: {', '.join(sorted(LEAVE_ONE_OUT))}")
+    functions = LEAVE_ONE_OUT | {"f1": partial(_f1, positive=positive), "macro_f1": partial(_macro_f1, classes=classes)}
     n = len(targets)
     if n < 2:
         raise ValueError("one test example cannot be left out")
     with np.errstate(divide="ignore", invalid="ignore"):
         whole, without = (
             np.nan_to_num(score, nan=0.0, posinf=0.0, neginf=0.0)
-            for score in LEAVE_ONE_OUT[metric](np.asarray(targets), np.asarray(predictions))
+            for score in functions[metric](np.asarray(targets), np.asarray(predictions))
         )
-    return 100.0 * (n * whole[:, None] - (n - 1) * without)
+    return np.asarray(100.0 * (n * whole[:, None] - (n - 1) * without))
 
 
 def _accuracy(targets: Array, predictions: Array) -> Scores:
@@ -42,20 +46,21 @@ def _accuracy(targets: Array, predictions: Array) -> Scores:
     return hits / len(targets), (hits[:, None] - right) / (len(targets) - 1)
 
 
-def _f1(targets: Array, predictions: Array) -> Scores:
-    (whole, without), _ = _class_f1(targets == 1, predictions == 1)
+def _f1(targets: Array, predictions: Array, positive: int = 1) -> Scores:
+    (whole, without), _ = _class_f1(targets == positive, predictions == positive)
     return whole, without
 
 
-def _macro_f1(targets: Array, predictions: Array) -> Scores:
-    """The mean over the classes that occur among targets or predictions, as scikit-learn has it."""
-    whole, classes = np.zeros(len(predictions)), np.zeros(len(predictions))
+def _macro_f1(targets: Array, predictions: Array, classes: int = 0) -> Scores:
+    """The mean over all classes of the task, or, where `classes` is 0, over those that occur among targets or
+    predictions."""
+    whole, present = np.zeros(len(predictions)), np.zeros(len(predictions))
     without, left = np.zeros(predictions.shape), np.zeros(predictions.shape)
     for label in np.union1d(targets, predictions):
         (score, scores), (occurs, still_occurs) = _class_f1(targets == label, predictions == label)
         whole, without = whole + np.nan_to_num(score), without + np.nan_to_num(scores)
-        classes, left = classes + occurs, left + still_occurs
-    return whole / classes, without / left
+        present, left = present + occurs, left + still_occurs
+    return whole / (classes or present), without / (classes or left)
 
 
 def _class_f1(true: Array, given: Array) -> tuple[Scores, tuple[Array, Array]]:

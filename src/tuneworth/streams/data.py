@@ -64,7 +64,7 @@ def run_data_stream(job: Job, device: torch.device) -> Iterator[Event]:
     recipe = trial.recipe.model_copy(update={"warmup": trial.recipe.warmup * ends[0] / ends[-1]})
     clock = Clock(whole, 1, device)
     checkpointer = Checkpointer(job.checkpoint_path, job.checkpoint_seconds)
-    scores = Prequential(task, chunks, arrivals, data.train.labels)
+    scores = Prequential(task, chunks, arrivals, data.train.labels, data.positive)
     state, said = LoopState(), 0.0
 
     def test(chunk: int) -> dict[str, Any]:
@@ -100,7 +100,7 @@ def run_data_stream(job: Job, device: torch.device) -> Iterator[Event]:
         total_parameters=sum(p.numel() for p in tuned.model.parameters()),
         peak_memory_bytes=devices.peak_memory(device), delta_bytes=sum(t.numel() * t.element_size() for t in trained.values()),
         delta_path=None, micro_batch=state.micro_batch, notes=tuple(state.notes),
-        environment={**devices.environment(device, precision), "kernels": kernels(tuned.model)},
+        environment={**devices.environment(device, precision), "kernels": kernels(tuned.model)}, data=job.data,
         chunks=scores.table(state.chunks, clock, baseline)))  # fmt: skip
 
 
@@ -112,6 +112,7 @@ class Prequential:
     chunks: list[NDArray[np.int64]]
     arrivals: Arrivals
     labels: NDArray[Any]
+    positive: int = 1
 
     def so_far(self, tested: list[dict[str, Any]]) -> dict[str, float]:
         """Every metric over all predictions of the chunks tested so far."""
@@ -142,7 +143,7 @@ class Prequential:
     def _score(self, first: int, predictions: list[list[float]]) -> dict[str, float]:
         """Of the predictions of consecutive chunks, from number `first` on."""
         which = self.arrivals.which[np.concatenate(self.chunks[first : first + len(predictions)])]
-        return evaluate(self.task.metrics, np.concatenate(predictions), self.labels[which])
+        return evaluate(self.task.metrics, np.concatenate(predictions), self.labels[which], positive=self.positive)
 
 
 def _one_answer(seen: NDArray[Any], kind: Kind) -> float:

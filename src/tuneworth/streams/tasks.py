@@ -50,9 +50,8 @@ def run_task_stream(job: Job, device: torch.device) -> Iterator[Event]:
             _within(job, number).unlink(missing_ok=True)  # a failure is final, what is killed goes on from it
             raise
         _within(job, number).unlink(missing_ok=True)
-    yield Finished(
-        trial.key, _result(past, stream, devices.peak_memory(device), devices.environment(device, precision))
-    )
+    result = _result(past, stream, devices.peak_memory(device), devices.environment(device, precision))
+    yield Finished(trial.key, result.model_copy(update={"data": job.data}))
 
 
 def _stage(
@@ -116,8 +115,9 @@ def _score(job: Job, tuned: Tuned, known: Known, columns: slice, precision: Prec
     tokens = tokens_of(job, tuned.tokenizer, known.fingerprint, "test", known.data.test)
     outputs = logits(tuned.model, tokens, np.arange(len(known.data.test)), precision)[:, columns]
     metric = known.task.metrics[0]
-    score = evaluate((metric,), known.targets.decode(outputs), known.data.test.labels)[metric]
-    return TaskScore(task=known.name, metric=metric, score=score, baseline=baseline(known.task, known.data)[metric])
+    answers, data = known.targets.decode(outputs), known.data
+    score = evaluate((metric,), answers, data.test.labels, data.classes, data.positive)[metric]
+    return TaskScore(task=known.name, metric=metric, score=score, baseline=baseline(known.task, data)[metric])
 
 
 def _validate(tuned: Tuned, taught: Lesson, precision: Precision) -> float:
@@ -126,7 +126,8 @@ def _validate(tuned: Tuned, taught: Lesson, precision: Precision) -> float:
     for known, which, columns in zip(taught.tasks, taught.validation, taught.columns, strict=True):
         predictions = known.targets.decode(logits(tuned.model, taught.tokens, which, precision)[:, columns])
         labels = known.data.train.labels[known.split.validation]
-        scores.append(evaluate(known.task.metrics[:1], predictions, labels)[known.task.metrics[0]])
+        metric = known.task.metrics[0]
+        scores.append(evaluate((metric,), predictions, labels, positive=known.data.positive)[metric])
     return sum(scores) / len(scores)
 
 

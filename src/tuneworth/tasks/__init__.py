@@ -31,6 +31,11 @@ class Examples:
     def __len__(self) -> int:
         return len(self.texts)
 
+    def only(self, rows: NDArray[np.int64]) -> Examples:
+        """The examples with these numbers, in this order."""
+        pairs = None if self.pairs is None else [self.pairs[row] for row in rows]
+        return Examples([self.texts[row] for row in rows], pairs, self.labels[rows])
+
 
 @dataclass(frozen=True)
 class TaskData:
@@ -43,6 +48,13 @@ class TaskData:
     """What was decided while reading, a sentence each, for people: "4 and 4.0 were taken as one class"."""
     left_out: int = 0
     """Rows of the files that are no examples, since the user asked to skip them."""
+    positive: int = 1
+    """The class that F1 is of, where there are two."""
+
+    @property
+    def classes(self) -> int:
+        """How many; 0 for a regression."""
+        return len(self.label_names or ())
 
 
 class Task(Protocol):
@@ -83,8 +95,16 @@ def get_task(name: str, declared: Mapping[str, FileTask]) -> Task:
 
 
 def fingerprint(task: Task, data: TaskData) -> str:
-    """16 hex digits over the content: examples in order, labels, kind and metrics; never names or paths."""
+    """16 hex digits over the content: examples in order, labels, kind and metrics; never names or paths.
+
+    What the score means is part of it, but stays out where it means what it always meant: F1 of the second class, macro
+    F1 of classes that the test split has examples of.
+    """
     digest = hashlib.sha256(repr((task.kind, task.metrics, data.label_names)).encode())
+    if task.metrics[0] == "f1" and data.positive != 1:
+        digest.update(f"|F1 of class {data.positive}".encode())
+    if task.metrics[0] == "macro_f1" and len(np.unique(data.test.labels)) < data.classes:
+        digest.update(b"|macro F1 over every class")
     for part in (data.train, data.test):
         digest.update(f"|{len(part)}|{part.pairs is not None}|".encode())
         for text in [*part.texts, *(part.pairs or ())]:

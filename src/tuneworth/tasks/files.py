@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from tuneworth.errors import DataError, SpecError
 from tuneworth.spec import FileTask, Kind
 from tuneworth.tasks import Examples, TaskData
-from tuneworth.tasks.metrics import check_metric, default_metrics
+from tuneworth.tasks.duplicates import apart, distinct
+from tuneworth.tasks.metrics import check_metric, default_metrics, positive_class
 from tuneworth.tasks.splits import test_split
 from tuneworth.tasks.tables import Table, read_table, where
 
@@ -81,11 +82,24 @@ class DeclaredTask:
         labels, label_names = (_targets if kind == "regression" else _classes)(tables, declared.label)
         if declared.metric is not None:
             check_metric(declared.metric, kind, len(label_names or ()))
+        positive = positive_class(labels[0], label_names, declared.positive)
         parts = [Examples(*columns) for columns in zip(texts, pairs, labels, strict=True)]
+        if declared.drop_duplicates:
+            parts[0] = distinct(parts[0])  # before a test part is split off, so that none stands on both sides
+        repeats = len(labels[0]) - len(parts[0])
         if declared.test is None:
             split = test_split(parts[0].labels, kind, declared.test_fraction, declared.split_seed)
-            parts = [_rows(parts[0], rows) for rows in split]
-        return kind, TaskData(parts[0], parts[1], label_names)
+            parts = [parts[0].only(rows) for rows in split]
+        train, test = parts
+        if kind == "regression" and np.ptp(test.labels) == 0:
+            raise DataError(f"{str(declared.train)!r}: every target of the test part is {test.labels[0]:g}: nothing can be told "
+                            "apart on it", "name a test file with other targets, or a larger test_fraction")  # fmt: skip
+        notes: tuple[str, ...] = ()
+        if declared.drop_duplicates:
+            train = apart(train, test, label_names)
+            notes = (f"left out of train: {repeats:,} rows that repeat another, "
+                     f"and {len(parts[0]) - len(train):,} whose text stands in test",)  # fmt: skip
+        return kind, TaskData(train, test, label_names, notes, positive=positive)
 
 
 def _distinct(names: list[str]) -> list[str]:
@@ -193,8 +207,3 @@ def _empty(table: Table, name: str) -> str:
     values = table.columns[name]
     rows = [i for i, v in enumerate(values) if v is None or v != v or (isinstance(v, str) and not v.strip())]
     return f"{len(rows):,} of {len(values):,} rows ({where(table, rows)})" if rows else ""
-
-
-def _rows(examples: Examples, rows: NDArray[np.int64]) -> Examples:
-    pairs = None if examples.pairs is None else [examples.pairs[row] for row in rows]
-    return Examples([examples.texts[row] for row in rows], pairs, examples.labels[rows])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from tuneworth.spec import Kind
 if TYPE_CHECKING:
     from tuneworth.tasks import Task, TaskData
 
-__all__ = ["METRICS", "Metric", "baseline", "check_metric", "default_metrics", "evaluate"]
+__all__ = ["METRICS", "Metric", "baseline", "check_metric", "default_metrics", "evaluate", "positive_class"]
 
 Score = Callable[[NDArray[Any], NDArray[Any]], float]
 
@@ -32,21 +33,27 @@ class Metric:
     classes: int = 0
 
 
-def evaluate(metrics: Sequence[str], predictions: NDArray[Any], labels: NDArray[Any]) -> dict[str, float]:
+def evaluate(
+    metrics: Sequence[str], predictions: NDArray[Any], labels: NDArray[Any], classes: int = 0, positive: int = 1
+) -> dict[str, float]:
     """Each metric in points. Both arrays have shape (n,): class numbers, or targets.
 
-    Raises Diverged where a prediction is not finite.
+    `positive` is the class that F1 is of. `classes` is how many the task has: macro F1 is then the mean over all of them
+    (Opitz and Burst, "Macro F1 and Macro F1", arXiv 1911.03347), and a class that is neither there nor predicted counts
+    with 0, as in scikit-learn's f1_score with `labels` given; 0 leaves such classes out, for parts of a split that are
+    too small to hold every class. Raises Diverged where a prediction is not finite.
     """
     if not np.isfinite(predictions).all():
         raise Diverged("the model's predictions are not finite")
-    return {name: _points(METRICS[name], predictions, labels) for name in metrics}
+    own = {"f1": partial(_f1, positive=positive), "macro_f1": partial(_macro_f1, classes=classes)}
+    return {name: _points(own.get(name, METRICS[name].score), predictions, labels) for name in metrics}
 
 
 def baseline(task: Task, data: TaskData) -> dict[str, float]:
     """What the test split gives to one answer for all: train's majority class (ties: the lowest), or train's mean."""
     labels = data.train.labels
     answer = np.bincount(labels).argmax() if task.kind == "classification" else labels.mean()
-    return evaluate(task.metrics, np.full(len(data.test), answer), data.test.labels)
+    return evaluate(task.metrics, np.full(len(data.test), answer), data.test.labels, data.classes, data.positive)
 
 
 def check_metric(name: str, kind: Kind | None = None, classes: int = 0) -> None:
@@ -69,14 +76,28 @@ def default_metrics(kind: Kind, classes: int = 0) -> tuple[str, ...]:
     return ("accuracy", "macro_f1", "matthews", *(("f1",) if classes == 2 else ()))
 
 
+def positive_class(labels: NDArray[Any], names: Sequence[str] | None, asked: str | None) -> int:
+    """The class that F1 is of: the one asked for, else the rarer one of two (what is rare is what is looked for), and the
+    second where both are as frequent. `labels`: class numbers of the training rows. Raises SpecError."""
+    if asked is None:
+        rarer = names is not None and len(names) == 2 and 2 * np.count_nonzero(labels == 0) < len(labels)
+        return 0 if rarer else 1
+    if names is None or len(names) != 2:
+        what = "a regression" if names is None else f"a task of {len(names)} classes"
+        raise SpecError(f"{what} has no positive class {asked!r}", "leave it out; it is for two classes")
+    if asked not in names:
+        raise SpecError(f"there is no class {asked!r}", did_you_mean(asked, names))
+    return list(names).index(asked)
+
+
 def _choose(names: Iterable[str]) -> str:
     return f"choose one of {', '.join(names)}"
 
 
-def _points(metric: Metric, predictions: NDArray[Any], labels: NDArray[Any]) -> float:
+def _points(score: Score, predictions: NDArray[Any], labels: NDArray[Any]) -> float:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # "undefined" is settled here, by convention
-        value = float(metric.score(labels, predictions))
+        value = float(score(labels, predictions))
     return 100 * value if np.isfinite(value) else 0.0
 
 
@@ -84,16 +105,17 @@ def _accuracy(labels: NDArray[Any], predictions: NDArray[Any]) -> float:
     return float(np.mean(labels == predictions))
 
 
-def _f1(labels: NDArray[Any], predictions: NDArray[Any]) -> float:
+def _f1(labels: NDArray[Any], predictions: NDArray[Any], positive: int = 1) -> float:
     from sklearn.metrics import f1_score
 
-    return float(f1_score(labels == 1, predictions == 1, zero_division=0.0))
+    return float(f1_score(labels == positive, predictions == positive, zero_division=0.0))
 
 
-def _macro_f1(labels: NDArray[Any], predictions: NDArray[Any]) -> float:
+def _macro_f1(labels: NDArray[Any], predictions: NDArray[Any], classes: int = 0) -> float:
     from sklearn.metrics import f1_score
 
-    return float(f1_score(labels, predictions, average="macro", zero_division=0.0))
+    every = range(classes) if classes else None
+    return float(f1_score(labels, predictions, labels=every, average="macro", zero_division=0.0))
 
 
 def _matthews(labels: NDArray[Any], predictions: NDArray[Any]) -> float:
@@ -124,7 +146,7 @@ METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
         Metric("accuracy", "classification", "share of right answers", _accuracy),
-        Metric("f1", "classification", "F1 of the second class, of two", _f1, classes=2),
+        Metric("f1", "classification", "F1 of the positive class, of two", _f1, classes=2),
         Metric("macro_f1", "classification", "mean of the classes' F1", _macro_f1),
         Metric("matthews", "classification", "Matthews correlation of predicted and true classes", _matthews),
         Metric("pearson", "regression", "linear correlation with the targets", _pearson),

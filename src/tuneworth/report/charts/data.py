@@ -11,6 +11,7 @@ from tuneworth.report.value import Report
 from tuneworth.report.views.summaries import COSTS, Summary
 from tuneworth.results import Row
 from tuneworth.stats import mean, mean_interval
+from tuneworth.tasks.summary import metric_of
 
 __all__ = ["chart_data", "log_fractions", "panels"]
 
@@ -116,7 +117,7 @@ def _short(value: float | None) -> float | None:
 
 
 def _panel(model: str, task: str, rows: list[Row], cells: list[Summary], several_models: bool) -> dict[str, Any]:
-    metric, baseline = rows[0]["metric"], rows[0]["baseline_score"]
+    metric, baseline = metric_of(rows[0]), rows[0]["baseline_score"]
     low, high = _range([row["score"] for row in rows])
     if baseline is not None and low - (high - low) / 2 < baseline < low:
         low = baseline - 0.09 * (high - baseline)

@@ -1,0 +1,56 @@
+"""Texts that stand more than once in the data: counted, and left out of the training split where that is asked for."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Hashable, Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tuneworth.errors import DataError
+from tuneworth.tasks import Examples
+
+__all__ = ["apart", "distinct", "folded", "repeated", "standing_in"]
+
+
+def folded(examples: Examples) -> list[tuple[str, ...]]:
+    """What two examples share that are the same to a reader: their texts, without regard to case, white space or the
+    Unicode form."""
+    columns = [examples.texts] if examples.pairs is None else [examples.texts, examples.pairs]
+    return list(zip(*([_fold(text) for text in column] for column in columns), strict=True))
+
+
+def repeated(keys: Sequence[Hashable]) -> NDArray[np.bool_]:
+    """Shape (n,): True where an earlier one is the same."""
+    first: dict[Hashable, int] = {}
+    for i, key in enumerate(keys):
+        first.setdefault(key, i)
+    return np.array([first[key] < i for i, key in enumerate(keys)], dtype=bool)
+
+
+def standing_in(keys: Iterable[Hashable], others: Iterable[Hashable]) -> NDArray[np.bool_]:
+    """Shape (n,): True where the same one is among the others."""
+    known = set(others)
+    return np.array([key in known for key in keys], dtype=bool)
+
+
+def distinct(examples: Examples) -> Examples:
+    """Without the rows that repeat an earlier one's text and label. Texts with two labels stay: which one is right is not
+    for a program to say."""
+    again = repeated(list(zip(folded(examples), examples.labels.tolist(), strict=True)))
+    return examples.only(np.flatnonzero(~again))
+
+
+def apart(train: Examples, test: Examples, names: Sequence[str] | None) -> Examples:
+    """Train without the texts that stand in test, whatever their label. Raises DataError where none is left of a class."""
+    left = train.only(np.flatnonzero(~standing_in(folded(train), folded(test))))
+    lost = sorted({*train.labels.tolist()} - {*left.labels.tolist()}) if names else []
+    if lost or not len(left):
+        what = f"no training example of {names[lost[0]]!r}" if names and lost else "nothing to train on"
+        raise DataError(f"without the texts that stand in test there is {what}", "give other texts to test on")
+    return left
+
+
+def _fold(text: str) -> str:
+    return unicodedata.normalize("NFC", " ".join(text.split()).casefold())

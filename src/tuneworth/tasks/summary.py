@@ -1,0 +1,140 @@
+"""What was read of a task, as one value: said before anything trains, kept with every result, shown in the report. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import numpy as np
+
+from tuneworth import words
+from tuneworth.spec import Kind
+from tuneworth.tasks import Task, TaskData
+from tuneworth.tasks.duplicates import folded, repeated, standing_in
+from tuneworth.tasks.lengths import CUT, Lengths
+
+__all__ = ["Summary", "metric_of", "said", "summarise"]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Numbers of examples, of a task as one model reads it. `TrialResult.data` is its `row`."""
+
+    train: int
+    test: int
+    left_out: int
+    """Rows of the files that are no examples, since the user asked to skip them."""
+    kind: Kind
+    classes: Mapping[str, int] | None
+    """Examples of each class, in the order of their numbers."""
+    median_tokens: int | None
+    cut: int
+    """Texts of more than `max_length` tokens."""
+    max_length: int
+    duplicates_in_train: int
+    """Training texts that repeat an earlier one, but for case and white space."""
+    test_in_train: int
+    """Test texts that also stand in train, but for case and white space."""
+    contradictory: int
+    """Texts with two labels; 0 for a regression, whose targets may well differ a little."""
+    positive: str | None
+    """The class that F1 is of, where there are two."""
+    sampled: bool = False
+    """`cut` is an estimate: too many texts may be longer to count each one's tokens."""
+    notes: tuple[str, ...] = ()
+    """What else must be known of the data, a sentence each."""
+
+    @classmethod
+    def of_row(cls, row: Mapping[str, Any]) -> Summary:
+        """The value that `row` was made of, by this version or another one."""
+        known = {field.name for field in fields(cls)}
+        return cls(**{name: value for name, value in row.items() if name in known})
+
+    @property
+    def row(self) -> dict[str, Any]:
+        """As plain data."""
+        return {**asdict(self), "notes": list(self.notes)}
+
+    @property
+    def line(self) -> str:
+        """One line, without the task's name."""
+        rows = f"{self.train:,} rows to train on and {self.test:,} to test on"
+        parts = [rows + (f" ({self.left_out:,} more left out)" if self.left_out else ""), self.kind]
+        if self.classes is not None:
+            smallest = min(self.classes.values(), default=0)
+            parts.append(f"{words.several(len(self.classes), 'class', 'classes')} (smallest {smallest:,})")
+        if self.positive is not None:
+            parts.append(f"F1 is of {self.positive!r}")
+        if self.median_tokens is not None:
+            parts.append(f"texts of {self.median_tokens:,} tokens at the median")
+        cut = f"{'some ' if self.sampled and self.cut else ''}{self.cut:,}" if self.cut else "none"
+        parts.append(f"{cut} cut at {self.max_length:,}")
+        faults = (
+            (self.test_in_train, "test text also stands in train", "test texts also stand in train"),
+            (self.duplicates_in_train, "training text repeats another", "training texts repeat another"),
+            (self.contradictory, "text has two labels", "texts have two labels"),
+        )
+        return "; ".join([", ".join(parts), *(words.several(n, one, many) for n, one, many in faults if n)])
+
+
+def metric_of(row: Mapping[str, Any]) -> str | None:
+    """The metric of a row of results, as it is shown: F1 with the class that it is of, where the trial says so."""
+    positive = (row.get("data") or {}).get("positive")
+    return f"f1 of {positive!r}" if row["metric"] == "f1" and positive is not None else row["metric"]
+
+
+def said(name: str, row: Mapping[str, Any] | None) -> Iterator[str]:
+    """The lines that say what was read of the task `name`, or of each task of a stream: `TrialResult.data` in words."""
+    if row is None:
+        return
+    if "tasks" in row:
+        for task, part in row["tasks"].items():
+            yield from said(task, part)
+        return
+    summary = Summary.of_row(row)
+    yield f"{name}: {summary.line}"
+    yield from (f"  {note}" for note in summary.notes)
+
+
+def summarise(task: Task, data: TaskData, lengths: Lengths, max_length: int, positions: int | None) -> Summary:
+    """`lengths`: of the data's texts; `positions`: how many tokens the model can read at most."""
+    train, test = folded(data.train), folded(data.test)
+    labels = np.concatenate([data.train.labels, data.test.labels])
+    labelled = set(zip([*train, *test], labels.tolist(), strict=True)) if data.label_names else set()
+    counts = np.bincount(labels, minlength=data.classes) if data.label_names else ()
+    cut = lengths.cut(max_length)
+    return Summary(
+        train=len(train), test=len(test), left_out=data.left_out, kind=task.kind,
+        classes=dict(zip(data.label_names, map(int, counts), strict=True)) if data.label_names else None,
+        median_tokens=lengths.median, cut=cut, max_length=max_length,
+        duplicates_in_train=int(repeated(train).sum()), test_in_train=int(standing_in(test, train).sum()),
+        contradictory=sum(n > 1 for n in Counter(text for text, _ in labelled).values()),
+        positive=data.label_names[data.positive] if data.label_names and "f1" in task.metrics else None,
+        sampled=lengths.sampled,
+        notes=(*data.notes, *_about_length(cut, len(labels), max_length, positions), *_about_test(task, data)),
+    )  # fmt: skip
+
+
+def _about_length(cut: int, texts: int, max_length: int, positions: int | None) -> Iterator[str]:
+    if cut <= CUT * texts:
+        return
+    more = min(4 * max_length, positions or 4 * max_length)
+    yield f"{cut:,} of {texts:,} texts are longer than {max_length:,} tokens and are cut there" + (
+        f": --max-length {more}, or max_length = {more} in a study file, reads more of them"
+        if more > max_length
+        else ", which is all that the model reads"
+    )
+
+
+def _about_test(task: Task, data: TaskData) -> Iterator[str]:
+    """What the test split cannot tell."""
+    if data.label_names is None:
+        return
+    there = np.bincount(data.test.labels, minlength=data.classes)
+    missing = [repr(name) for name, count in zip(data.label_names, there, strict=True) if not count]
+    if missing:
+        more = f"{', '.join(missing[:3])}" + (f" and {len(missing) - 3:,} more" if len(missing) > 3 else "")
+        counted = "; macro F1 counts it with 0" if "macro_f1" in task.metrics else ""
+        yield f"no test example is of the {words.several(len(missing), 'class', 'classes')} {more}{counted}"
