@@ -109,7 +109,7 @@ def studies(draw: st.DrawFn) -> StudySpec:
             "recipe": some(methods, tables),
             "method": some(methods, tables),
             "task": some(tasks, file_tasks),
-            "max_length": draw(st.integers(8, 512)),
+            "max_length": draw(st.integers(8, 512) | st.just("auto")),
             "precision": draw(st.sampled_from(["auto", "bf16", "fp32"])),
             "deltas": draw(st.sampled_from(["best", "all", "none"])),
         }

@@ -17,7 +17,7 @@ def expand(
     spec: StudySpec, models: Mapping[str, str], tasks: Mapping[str, str], lengths: Mapping[tuple[str, str], int] | None = None
 ) -> list[TrialSpec]:  # fmt: skip
     """Every trial of the study. `models` and `tasks`: name -> content fingerprint. `lengths`: by model and task, the tokens
-    at which texts are cut; may be left out where the study says it itself.
+    at which texts are cut where the study leaves that to the data (SHORTEST where nothing is known of it).
 
     Order: seeds outermost, so that an interrupted study has whole seeds for every method rather than every seed of a
     few; trials with a budget in seconds last, since each needs the machine to itself. Raises SpecError.
@@ -28,7 +28,7 @@ def expand(
         TrialSpec(
             model=model, model_fingerprint=models[model], method=name, kind=methods[name][0], options=methods[name][1],
             recipe=recipe, task=task, task_fingerprint=fingerprint, fraction=fraction, budget=budget, seed=seed,
-            max_length=_length(spec, lengths or {}, model, stream.tasks if stream else (task,)),
+            max_length=_length(spec, lengths or {}, model, stream.tasks[0] if stream else task),
             evaluations=spec.evaluations, precision=spec.precision, stream=stream,
         )
         for timed in (False, True)
@@ -44,9 +44,8 @@ def expand(
     return trials
 
 
-def _length(spec: StudySpec, lengths: Mapping[tuple[str, str], int], model: str, tasks: tuple[str, ...]) -> int:
-    """For a stream of tasks, the longest of theirs: one model reads them all."""
-    return spec.max_length if spec.max_length != "auto" else max(lengths.get((model, task), SHORTEST) for task in tasks)
+def _length(spec: StudySpec, lengths: Mapping[tuple[str, str], int], model: str, task: str) -> int:
+    return spec.max_length if spec.max_length != "auto" else lengths.get((model, task), SHORTEST)
 
 
 def _columns(spec: StudySpec, prints: Mapping[str, str]) -> list[tuple[str, str, StreamTrial | None]]:

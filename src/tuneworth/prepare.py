@@ -34,12 +34,10 @@ class Prepared:
 
     @property
     def said(self) -> list[str]:
-        """The lines that say what was read, the same for several models once."""
-        several = len({model for model, _ in self.data}) > 1
-        lines = [(model, line) for (model, task), one in self.data.items() for line in said(task, one.row)]
-        apart = [line for _, line in lines]
-        alike = all(apart.count(line) == len(self.model_sources) for line in apart)
-        return list(dict.fromkeys(line if alike or not several else f"{line} [{model}]" for model, line in lines))
+        """The lines that say what was read."""
+        several = len(self.model_sources) > 1
+        named = {f"{task}, {model}" if several else task: one for (model, task), one in self.data.items()}
+        return [line for name, one in named.items() for line in said(name, one.row)]
 
     def data_of(self, trial: TrialSpec) -> dict[str, Any]:
         """What its result says of the data: `TrialResult.data`."""

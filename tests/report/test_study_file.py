@@ -25,7 +25,7 @@ def studies(draw: st.DrawFn) -> StudySpec:
         "seeds": draw(st.lists(st.integers(0, 2**31 - 1), min_size=1, unique=True)),
         "recipe": {methods[0]: draw(st.dictionaries(words, values, max_size=3))},
         "method": {methods[0]: {"kind": "bitfit", "options": draw(options)}},
-        "max_length": draw(st.integers(8, 512)), "precision": draw(st.sampled_from(["auto", "bf16", "fp32"])),
+        "max_length": draw(st.integers(8, 512) | st.just("auto")), "precision": draw(st.sampled_from(["auto", "bf16", "fp32"])),
     }  # fmt: skip
     return StudySpec.parse(data)
 

@@ -23,11 +23,12 @@ def test_pseudo_values_are_what_leaving_each_example_out_gives(name: str, data: 
     many = 2 if METRICS[name].classes == 2 else 4  # few values, so that ties and constant answers occur
     row = st.lists(st.integers(0, many - 1), min_size=n, max_size=n)
     targets, predictions = np.array(data.draw(row)), np.array(data.draw(st.lists(row, min_size=1, max_size=3)))
-    found = pseudo_values(name, targets, predictions)
+    means = {"classes": data.draw(st.sampled_from([0, 5])), "positive": data.draw(st.integers(0, 1))}
+    found = pseudo_values(name, targets, predictions, **means)
     for given_, values in zip(predictions, found, strict=True):
-        whole = evaluate([name], given_, targets)[name]
+        whole = evaluate([name], given_, targets, **means)[name]
         for i in range(n):
-            without = evaluate([name], np.delete(given_, i), np.delete(targets, i))[name]
+            without = evaluate([name], np.delete(given_, i), np.delete(targets, i), **means)[name]
             assert values[i] == pytest.approx(n * whole - (n - 1) * without, abs=1e-6)
 
 

@@ -91,7 +91,7 @@ class DeclaredTask:
             split = test_split(parts[0].labels, kind, declared.test_fraction, declared.split_seed)
             parts = [parts[0].only(rows) for rows in split]
         train, test = parts
-        if kind == "regression" and np.ptp(test.labels) == 0:
+        if kind == "regression" and len(test) > 1 and np.ptp(test.labels) == 0:
             raise DataError(f"{str(declared.train)!r}: every target of the test part is {test.labels[0]:g}: nothing can be told "
                             "apart on it", "name a test file with other targets, or a larger test_fraction")  # fmt: skip
         notes: tuple[str, ...] = ()
