@@ -48,12 +48,12 @@ class Board:
     """What is going on, for a progress display: counts of the study, trials running here, their last progress."""
 
     counts: Counts
-    said: Sequence[str] = ()
-    """What was read, in lines."""
     running: dict[str, TrialRecord] = field(default_factory=dict)
     progress: dict[str, Progress] = field(default_factory=dict)
     open_groups: int = 0
     """Groups that got more seeds in this run, since the question was open in them."""
+    said: Sequence[str] = ()
+    """What was read, in lines."""
 
 
 Watch = Callable[[Board], None]
@@ -258,7 +258,7 @@ class _Run:
         self.device, self.checkpoint_seconds, self.allow_pickle = device, checkpoint_seconds, allow_pickle
         self.deadline = deadline
         self.owner = machine.owner_name()
-        self.board = Board(self.store.counts(self.name), prepared.said)
+        self.board = Board(self.store.counts(self.name), said=prepared.said)
         self.keeper = DeltaKeeper(study.spec, study.store, study.files)
         self.executor: Executor | None = None
         self.timed = False
