@@ -104,23 +104,6 @@ def test_of_many_long_texts_some_are_measured(tiny_model: Path) -> None:
     assert found.cut(128) == pytest.approx(6_003, abs=120)
 
 
-@pytest.mark.parametrize(
-    ("config", "expected"),
-    [
-        ({"max_position_embeddings": 512}, 512),
-        ({"model_type": "roberta", "max_position_embeddings": 514, "pad_token_id": 1}, 512),
-        ({"n_positions": 1024}, 1024),
-        ({"max_position_embeddings": -1}, None),
-        ({}, None),
-    ],
-)
-def test_positions_of_a_config(tmp_path: Path, config: dict[str, Any], expected: int | None) -> None:
-    import json
-
-    (tmp_path / "config.json").write_text(json.dumps(config))
-    assert positions(tmp_path) == expected
-
-
 def test_drop_duplicates_leaves_no_text_on_both_sides(tmp_path: Path) -> None:
     rows = [(f"text {i}", "ab"[i % 2]) for i in range(20)] * 3 + [("text 1", "a")]
     data = read(tmp_path, rows, drop_duplicates=True)
