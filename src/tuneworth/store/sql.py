@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -16,15 +17,23 @@ from tuneworth.errors import StoreError, did_you_mean
 from tuneworth.predictions import Predictions, pack, unpack
 from tuneworth.spec import StudySpec, TrialRecord, TrialResult, TrialSpec
 from tuneworth.store import Counts, check_present, kept_plan
-from tuneworth.store.engine import check_path, make_engine, no_store, parse_url, use_write_ahead_log
+from tuneworth.store.engine import (
+    check_path,
+    make_engine,
+    no_store,
+    parse_url,
+    read_only_copy,
+    use_write_ahead_log,
+)
 from tuneworth.store.migrate import current_revision, known_revisions, migrate
-from tuneworth.store.problems import store_errors
+from tuneworth.store.problems import cannot_be_written, read_only, store_errors
 from tuneworth.store.tables import predictions as predictions_table
 from tuneworth.store.tables import plans, studies, targets, trials
 from tuneworth.store.uninterrupted import uninterrupted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from sqlalchemy import URL, Engine
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -36,7 +45,7 @@ class SqlStore:
     """The Store over SQLAlchemy. Threads and processes may share one database; threads may share one SqlStore.
 
     `busy_seconds`: how long to wait for another program's lock. Every method, opening included, raises StoreError
-    where the database fails.
+    where the database fails. A SQLite file that can be read but not written is read from a copy of it in memory.
     """
 
     def __init__(self, url: str, create: bool = True, busy_seconds: float = 10.0) -> None:
@@ -45,9 +54,14 @@ class SqlStore:
         if self._sqlite:
             check_path(Path(parsed.database or ""), self.where, create)
         self.engine = make_engine(parsed, self.where, busy_seconds)
-        self._writing = self.engine.execution_options(write=True)
+        self._writing: Engine | None = self.engine.execution_options(write=True)
         try:
             self._open(create, busy_seconds)
+        except StoreError as error:
+            self.close()
+            if not cannot_be_written(error):
+                raise
+            self._open_copy(parsed, error)
         except BaseException:
             self.close()
             raise
@@ -64,6 +78,17 @@ class SqlStore:
             with self._write() as connection:
                 migrate(connection, self.where)
 
+    def _open_copy(self, url: URL, error: StoreError) -> None:
+        try:
+            self.engine = read_only_copy(url)
+        except (OSError, sqlite3.Error):
+            raise error from None
+        self._writing = None
+        with store_errors(self.where), self.engine.begin() as connection:
+            if current_revision(connection, self.where) is None:
+                raise no_store(self.where)
+            migrate(connection, self.where)
+
     @contextmanager
     def _read(self) -> Iterator[Connection]:
         """One transaction that only reads."""
@@ -73,6 +98,8 @@ class SqlStore:
     @contextmanager
     def _write(self) -> Iterator[Connection]:
         """One transaction that may write: committed at the end, rolled back when anything is raised."""
+        if self._writing is None:
+            raise read_only(self.where)
         with uninterrupted(), store_errors(self.where), self._writing.begin() as connection:
             yield connection
 
