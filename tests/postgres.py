@@ -35,7 +35,8 @@ class Server:
         self.folder = Path(tempfile.mkdtemp(prefix="tuneworth-pg-", dir="/tmp"))
         self.owner: str | None = None
         if os.geteuid() == 0:  # the server refuses to run as root
-            self.owner = next(name for name in ("postgres", "nobody") if name in {user.pw_name for user in pwd.getpwall()})
+            known = {user.pw_name for user in pwd.getpwall()}
+            self.owner = next(name for name in ("postgres", "nobody") if name in known)
             shutil.chown(self.folder, self.owner)
         self.data = self.folder / "data"
         self._call("initdb", "--pgdata", self.data, "--auth", "trust", "--username", USER, "--encoding", "UTF8",
@@ -44,7 +45,7 @@ class Server:
 
     def start(self) -> None:
         # Nothing here must outlive a crash of the machine, and one test after another makes a database.
-        options = f"-c listen_addresses='' -c unix_socket_directories='{self.folder}' -c fsync=off -c full_page_writes=off"
+        options = f"-c listen_addresses='' -c unix_socket_directories='{self.folder}' -c fsync=off"
         self._call("pg_ctl", "start", "--pgdata", self.data, "--wait", "--silent", "--log", self.folder / "log",
                    "--options", options)  # fmt: skip
 

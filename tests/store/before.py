@@ -31,7 +31,7 @@ def make_base(path: Path) -> Path:
     state = AutoModel.from_config(AutoConfig.from_pretrained(path)).state_dict()
     for start, name in enumerate(sorted(state)):
         count = state[name].numel()
-        spread = (torch.arange(count) * 40503 + start * 977) % 65536  # multiples of a fraction of 2**16: exact in float32
+        spread = (torch.arange(count) * 40503 + start * 977) % 65536  # over 2**16, all of them are exact in float32
         state[name] = ((spread / 65536 - 0.5) * 0.5).reshape(state[name].shape)
     save_file(state, path / "model.safetensors", {"format": "pt"})
     return path

@@ -195,7 +195,8 @@ def test_a_read_only_directory_with_a_writer_s_log_or_an_older_store() -> None:
         for file in ("old.db", "cut.db"):
             shutil.copy(path, path.with_name(file))
         with closing(sqlite3.connect(path.with_name("old.db"))) as old:
-            old.executescript("ALTER TABLE trials DROP deaths; DROP TABLE plans; UPDATE alembic_version SET version_num = '0002'")
+            old.executescript("ALTER TABLE trials DROP deaths; DROP TABLE plans")
+            old.executescript("UPDATE alembic_version SET version_num = '0002'")
         with closing(open_store(str(path))) as writer:
             writer.put_study(STUDY, plan(5))
             assert path.with_name("store.db-wal").stat().st_size

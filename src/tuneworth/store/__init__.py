@@ -49,8 +49,8 @@ class Store(Protocol):
     def set_aside(self, study: str) -> list[str]:
         """The study's kept plans, `NAME@1`, ..., that hold trials which ended and which its present plan leaves out.
 
-        `get_study`, `records`, `predictions` and `counts` take such a name; nothing else does. A plan that grew has its
-        number still.
+        `get_study`, `records`, `predictions` and `counts` take such a name, of which nothing is set aside; nothing else
+        does. A plan that grew has its number still.
         """
         ...
 

@@ -85,6 +85,8 @@ class MemoryStore:
 
     def set_aside(self, study: str) -> list[str]:
         with self._lock:
+            if kept_plan(study)[1] is not None:
+                return []
             found = self._study(study)
             present = {trial.trial.key for trial in found.plan}
             outside = {key for key, trial in found.trials.items() if trial.ended and key not in present}

@@ -27,8 +27,8 @@ from tuneworth.store.engine import (
 )
 from tuneworth.store.migrate import current_revision, known_revisions, migrate
 from tuneworth.store.problems import cannot_be_written, read_only, store_errors
-from tuneworth.store.tables import predictions as predictions_table
 from tuneworth.store.tables import plans, studies, targets, trials
+from tuneworth.store.tables import predictions as predictions_table
 from tuneworth.store.uninterrupted import uninterrupted
 
 if TYPE_CHECKING:
@@ -174,7 +174,9 @@ class SqlStore:
 
     def set_aside(self, study: str) -> list[str]:
         with self._read() as connection:
-            study_id = _study_id(connection, study)
+            study_id, plan = _plan(connection, study)
+            if plan is not None:
+                return []
             outside = (trials.c.study_id == study_id) & trials.c.position.is_(None)
             ended = select(trials.c.key).where(outside, trials.c.state.in_(("done", "failed")))
             keys = set(connection.scalars(ended))
