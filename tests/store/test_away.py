@@ -90,22 +90,23 @@ def test_a_server_that_restarts_is_waited_for(postgres: Server) -> None:
 
 
 def test_a_run_goes_on_when_its_server_does(make_study: Callable[..., Study], postgres: Server) -> None:
+    stopped: list[bool] = []
     notices: list[str] = []
 
     def watch(board: Board) -> None:
-        if board.counts.done == 1 and not notices:
-            notices.append("")
+        if board.counts.done == 1 and not stopped:
+            stopped.append(True)
             postgres.stop()
             threading.Timer(0.5, postgres.start).start()
         notices.append(board.notice)
 
-    with postgres.database("stores") as url:
+    with postgres.database("stores") as url, closing(open_store(url)) as store:
         study = Study(make_study(budgets=["3steps"]).spec, url)
+        study._store = store
         assert study.run(1, "cpu", watch=watch).done == 4
-        assert [record.attempt for record in study.store.records("reviews")] == [1] * 4
+        assert [record.attempt for record in store.records("reviews")] == [1] * 4
         assert any("waiting for it" in notice for notice in notices)
         assert notices[-1] == ""
-        study.store.close()
 
 
 def test_a_run_counts_deaths_not_interruptions(make_study: Callable[..., Study]) -> None:
