@@ -24,7 +24,7 @@ check: $(INSTALLED)  ## style and types
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt -e '.[demo,onnx,serve,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt -e '.[demo,onnx,serve,postgres,dev]'
 	touch $@
 
 clean:

@@ -33,7 +33,7 @@ def tuneworth(*arguments: str | Path) -> Said:
     Trials see one core: threads that wait for each other on a busy machine are slow beyond measure.
     """
     out, err = io.StringIO(), io.StringIO()
-    before = signal.getsignal(signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
     try:
         with (
             redirect_stdout(out),
@@ -43,7 +43,8 @@ def tuneworth(*arguments: str | Path) -> Said:
         ):
             main([str(argument) for argument in arguments])
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
     return Said(ended.value.code, out.getvalue(), err.getvalue())  # type: ignore[arg-type]
 
 

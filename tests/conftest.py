@@ -7,7 +7,8 @@ import random
 import shutil
 import signal
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from multiprocessing import util
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 import pytest
 from hypothesis import settings
 
+import postgres as postgres_server
 from families import make_model_dir
 from tuneworth.spec import StudySpec
 from tuneworth.study import Study
@@ -57,6 +59,17 @@ GOOD, BAD = ("good", "fine", "great", "lovely"), ("bad", "poor", "awful", "dull"
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_model_dir("bert", tmp_path_factory.mktemp("models") / "tiny-bert")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[postgres_server.Server]:
+    """A PostgreSQL server of this session's own; `database("stores")` copies an empty store."""
+    with ExitStack() as stack:
+        try:
+            made = stack.enter_context(postgres_server.server())
+        except LookupError as absent:
+            pytest.skip(str(absent))
+        yield made
 
 
 @pytest.fixture(scope="session")

@@ -65,7 +65,7 @@ def refused(said: Said, *words: str) -> None:
         assert word in said.err
     assert said.out == ""
     assert not Path("tuneworth.db").exists()
-    assert not Path("tuneworth.files").exists()
+    assert not Path("tuneworth.db.files").exists()
 
 
 def test_without_a_change_it_would_run() -> None:
@@ -279,7 +279,7 @@ def test_pickled_weights_that_are_trusted_are_trained(model: Path) -> None:
     _pickle(model)
     said = compare("--allow-pickle")
     assert said.code == 0, said
-    (delta,) = Path("tuneworth.files/deltas/train").iterdir()
+    (delta,) = Path("tuneworth.db.files/deltas/train").iterdir()
     predict = ["predict", delta, "-i", "train.csv", "-o", "out.csv"]
     assert "--allow-pickle" in tuneworth(*predict).err
     assert tuneworth(*predict, "--allow-pickle").code == 0

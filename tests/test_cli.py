@@ -225,7 +225,7 @@ def test_trials_that_diverge_are_results_and_can_be_run_again(tiny_model: Path, 
     assert re.search(r"own +1 +0 +0 +1 +2\n", tuneworth("status", "--store", "s.db").out)
 
 
-@pytest.mark.parametrize(("sent", "workers"), [(signal.SIGINT, 1), (signal.SIGTERM, 2)])
+@pytest.mark.parametrize(("sent", "workers"), [(signal.SIGINT, 1), (signal.SIGTERM, 2), (signal.SIGHUP, 1)])
 def test_an_interrupted_run_says_how_to_go_on(
     tiny_model: Path, reviews: Path, tmp_path: Path, sent: signal.Signals, workers: int
 ) -> None:
@@ -249,7 +249,7 @@ def test_an_interrupted_run_says_how_to_go_on(
     after = results("reviews", "my store.db")
     assert {row["state"] for row in after} == {"done"}
     assert {row["key"]: row for row in after if row["key"] in finished} == finished
-    assert not list(Path("my store.files", "checkpoints").rglob("*.safetensors"))
+    assert not list(Path("my store.db.files", "checkpoints").rglob("*.safetensors"))
 
 
 def test_ctrl_c_while_libraries_load_is_no_traceback(tiny_model: Path, reviews: Path, tmp_path: Path) -> None:

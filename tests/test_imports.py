@@ -22,7 +22,7 @@ LAYERS = [
     {"predictions", "spec"},
     {"events", "models", "stats"},
     {"methods", "results", "store", "tasks"},
-    {"answers", "cells", "fits", "looks", "plan", "presets", "train"},
+    {"answers", "cells", "fits", "looks", "plan", "presets", "progress", "set_aside", "train"},
     {"probe"},
     {"machine"},
     {"advice", "streams"},

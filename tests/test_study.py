@@ -146,7 +146,7 @@ def test_kills_at_random_moments_change_nothing(make_study: Make, tmp_path: Path
     whole = Study(spec, str(tmp_path / "whole.db"))
     run_here(whole, workers=workers)
     store, rng = tmp_path / "killed.db", random.Random(workers)
-    checkpoints = tmp_path / "killed.files" / "checkpoints" / "killed"
+    checkpoints = tmp_path / "killed.db.files" / "checkpoints" / "killed"
     killed = [kill_at_random(start(spec, store, workers), checkpoints, rng) for _ in range(kills)]
     assert sum(killed) >= kills - 2, "the study ended before it could be killed often enough to mean something"
     assert ended(start(spec, store, workers)) == 0
@@ -169,6 +169,10 @@ def test_a_dead_owner_is_told_from_a_living_one() -> None:
                           capture_output=True, text=True, check=True).stdout.strip()  # fmt: skip
     assert is_dead(gone)
     assert not is_dead("another-host/1/0.00/x"), "only its lease can tell"
+    host, pid, start, random, space = gone.split("/")
+    assert is_dead(f"{host}/{pid}/{start}/{random}"), "as versions before named it"
+    for other in (space + "0", f"0{space}"):
+        assert not is_dead(f"{host}/{pid}/{start}/{random}/{other}"), "a container or a machine with this one's name"
 
 
 def test_rows_are_plain_json(make_study: Make) -> None:

@@ -13,8 +13,8 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, Tex
 from rich.text import Text
 
 if TYPE_CHECKING:
+    from tuneworth.progress import Board
     from tuneworth.spec import TrialSpec
-    from tuneworth.study import Board
 
 
 class _Note(ProgressColumn):
@@ -36,6 +36,7 @@ class Display:
         self.started = time.monotonic()
         self.first_done: int | None = None
         self.said = (-1, -1)
+        self.notice = ""
 
     def __enter__(self) -> Display:
         self.progress.start()
@@ -47,11 +48,13 @@ class Display:
         self.progress.stop()
 
     def __call__(self, board: Board) -> None:
+        if board.notice != self.notice:
+            self.notice = board.notice
+            if self.notice:
+                self.console.print(self.notice, markup=False, highlight=False, soft_wrap=True)
         counts = board.counts
         ended = counts.done + counts.failed
         if self.first_done is None:
-            for line in board.said:
-                self.console.print(line, markup=False, highlight=False, soft_wrap=True)
             self.first_done, self.started = ended, time.monotonic()
         shares = sum(event.share for event in board.progress.values())
         here = ended - self.first_done + shares

@@ -6,6 +6,7 @@ TuneworthError
 |   |-- DataError       a training or test file, a column, a label
 |   |-- ModelError      a model directory or hub name
 |   |-- StoreError      a store that is absent, locked, no database, or from a newer version; a full disk
+|   |   `-- StoreAway   a store that may well answer in a moment: its server restarts, another program locks it
 |   |-- DeltaError      a delta that is truncated, made for another model, or asked for what its method cannot give
 |   |-- HubError        the model hub cannot be reached, or refuses
 |   `-- ServeError      a server that cannot start: nothing to serve, a port that is taken
@@ -48,6 +49,10 @@ class ModelError(UserError):
 
 
 class StoreError(UserError):
+    pass
+
+
+class StoreAway(StoreError):
     pass
 
 

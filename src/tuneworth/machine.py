@@ -122,21 +122,35 @@ def cores_here() -> set[int]:
 
 
 def owner_name() -> str:
-    """host/pid/start: names one process, also after its pid is used again."""
+    """host/pid/start/random/space: names one process, also after its pid is used again, and the space its pid is of."""
     import psutil
 
-    return f"{socket.gethostname()}/{os.getpid()}/{psutil.Process().create_time():.2f}/{uuid4().hex[:8]}"
+    start, pid = psutil.Process().create_time(), os.getpid()
+    return f"{socket.gethostname()}/{pid}/{start:.2f}/{uuid4().hex[:8]}/{_pid_space()}"
 
 
 def is_dead(owner: str) -> bool:
-    """Whether the owner was a process of this host that is no more; owners elsewhere keep their leases."""
+    """Whether the owner was a process of this host that is no more; owners elsewhere keep their leases.
+
+    Elsewhere is also another container on this host, another machine of the same name, or this one before it was started
+    anew: none of them can be told from the others. Owners of before version 0.2 do not name their space.
+    """
     import psutil
 
-    host, pid, start, *_ = owner.split("/")
-    if host != socket.gethostname():
+    host, pid, start, _, *space = owner.split("/")
+    if host != socket.gethostname() or space not in ([], [_pid_space()]):
         return False
     try:
         process = psutil.Process(int(pid))
         return f"{process.create_time():.2f}" != start or process.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True
+
+
+def _pid_space() -> str:
+    """What a process id means something in: this start of the system's kernel, and on Linux the PID namespace."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        return f"{boot}-{os.stat('/proc/self/ns/pid').st_ino}"
+    except OSError:  # no Linux, and so no PID namespaces
+        return ""

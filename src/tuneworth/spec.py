@@ -582,5 +582,8 @@ class TrialRecord(Frozen):
     trial: TrialSpec
     state: State = "pending"
     attempt: int = 0
+    """How often it was claimed."""
+    deaths: int = 0
+    """How often its worker died."""
     result: TrialResult | None = None
     error: str | None = None

@@ -7,21 +7,24 @@ import os
 import re
 import shlex
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tuneworth import looks, machine
+from tuneworth import looks, machine, results
 from tuneworth.deltas.keeper import DeltaKeeper
-from tuneworth.errors import StoreError
+from tuneworth.errors import StoreAway, StoreError
 from tuneworth.events import Died, Event, Failed, Finished, Job, Progress
 from tuneworth.executors import Executor, make_executor
 from tuneworth.looks import Question
 from tuneworth.prepare import Prepared, prepare
+from tuneworth.progress import Board, Watch
+from tuneworth.set_aside import set_aside
 from tuneworth.spec import StudySpec, TrialRecord, parse_seconds
 from tuneworth.store import Counts, Store, files_dir, open_store
+from tuneworth.store.patient import patient
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,22 +44,6 @@ LAST_SECONDS = 5.0
 """How long trials in flight may go on when no new one starts any more, before they are given back to the store."""
 ENDING = 3.0
 """Seconds that a command takes beside its run: to load what it needs, to end its workers, to show what was found."""
-
-
-@dataclass
-class Board:
-    """What is going on, for a progress display: counts of the study, trials running here, their last progress."""
-
-    counts: Counts
-    running: dict[str, TrialRecord] = field(default_factory=dict)
-    progress: dict[str, Progress] = field(default_factory=dict)
-    open_groups: int = 0
-    """Groups that got more seeds in this run, since the question was open in them."""
-    said: Sequence[str] = ()
-    """What was read, in lines."""
-
-
-Watch = Callable[[Board], None]
 
 
 class Study:
@@ -135,6 +122,8 @@ class Study:
             self.store.put_study(self.spec, prepared.trials)
             if retry_failed:
                 self.store.retry_failed(self.spec.name)
+            aside = set_aside(self.store, self.spec.name, store_flag(self.store_url))
+            watch(Board(self.store.counts(self.spec.name), notice="\n".join([*prepared.said, *aside])))
             if not missing:
                 return self.store.counts(self.spec.name)
             run = _Run(self, prepared, slots, watch, device, checkpoint_seconds, allow_pickle, deadline)
@@ -254,12 +243,13 @@ class _Run:
         allow_pickle: bool, deadline: float,
     ) -> None:  # fmt: skip
         self.study, self.prepared, self.slots = study, prepared, slots
-        self.store, self.name, self.watch = study.store, study.spec.name, watch
+        self.name, self.watch = study.spec.name, watch
         self.device, self.checkpoint_seconds, self.allow_pickle = device, checkpoint_seconds, allow_pickle
         self.deadline = deadline
         self.owner = machine.owner_name()
-        self.board = Board(self.store.counts(self.name), said=prepared.said)
-        self.keeper = DeltaKeeper(study.spec, study.store, study.files)
+        self.board = Board(study.store.counts(self.name))
+        self.store = patient(study.store, self._notice, deadline + LAST_SECONDS)
+        self.keeper = DeltaKeeper(study.spec, self.store, study.files)
         self.executor: Executor | None = None
         self.timed = False
         self.held: TrialRecord | None = None  # claimed, but must wait until the executor for its kind is free
@@ -290,7 +280,7 @@ class _Run:
 
     def grow(self, question: Question) -> bool:
         """Add the next look's seeds to the plan, where the question is open. False: nothing was to be added."""
-        rows = self.study.rows()
+        rows = results.rows(self.store, self.name)
         decisions = looks.decisions(rows, question)
         plan = looks.grow(self.prepared.candidates, rows, decisions)
         if len(plan) == len(rows):
@@ -302,7 +292,12 @@ class _Run:
     def close(self) -> None:
         if self.executor:
             self.executor.close()
-        self.store.release(self.name, self.owner)
+        with suppress(StoreAway):  # then they go to whoever finds this process gone, or their leases over
+            self.study.store.release(self.name, self.owner)
+
+    def _notice(self, text: str) -> None:
+        self.board.notice = text
+        self.watch(self.board)
 
     def _submit(self) -> None:
         """Fill the free slots. A trial with a budget in seconds waits until it can have the machine alone."""
@@ -365,10 +360,10 @@ class _Run:
                 self.keeper.finished(record, event.result)
         elif isinstance(event, Failed):
             self.store.fail(self.name, event.key, self.owner, event.error)
-        elif record.attempt >= MAX_DEATHS:
-            self.store.fail(self.name, event.key, self.owner, f"{event.reason}, {record.attempt} times")
+        elif record.deaths + 1 >= MAX_DEATHS:
+            self.store.fail(self.name, event.key, self.owner, f"{event.reason}, {record.deaths + 1} times")
         else:
-            self.store.release_one(self.name, event.key, self.owner)
+            self.store.release_one(self.name, event.key, self.owner, died=True)
         if not isinstance(event, Died):
             self._job(record).checkpoint_path.unlink(missing_ok=True)
         self.board.counts = self.store.counts(self.name)

@@ -1,20 +1,14 @@
-"""What every store promises, run over each of them.
-
-PostgreSQL takes part where TUNEWORTH_TEST_POSTGRES holds the URL of a database; each test makes, and removes, a schema.
-"""
+"""What every store promises, run over each of them; over PostgreSQL on a server of the tests' own."""
 
 from __future__ import annotations
 
 import math
-import os
 import subprocess
 import sys
 import threading
 import time
-import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -31,7 +25,6 @@ from tuneworth.spec import TrialRecord
 from tuneworth.store import Counts, Store, open_store
 from tuneworth.store.sql import SqlStore
 
-POSTGRES = os.environ.get("TUNEWORTH_TEST_POSTGRES", "")
 HOUR = 3600.0
 EXPIRED = -1.0
 """A lease that ran out the moment it was given."""
@@ -47,20 +40,11 @@ while (record := store.claim("first", owner, 3600.0)) is not None:
 """
 
 
-def postgres_schema() -> Iterator[str]:
-    import psycopg
-
-    schema = f"test_{uuid.uuid4().hex}"
-    with psycopg.connect(POSTGRES, autocommit=True) as connection:
-        connection.execute(f"CREATE SCHEMA {schema}")
-        yield f"{POSTGRES}{'&' if '?' in POSTGRES else '?'}options=-csearch_path%3D{schema}"
-        connection.execute(f"DROP SCHEMA {schema} CASCADE")
-
-
-@pytest.fixture(params=["memory", "sqlite", *(["postgres"] if POSTGRES else [])])
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     if request.param == "postgres":
-        yield from postgres_schema()
+        with request.getfixturevalue("postgres").database("stores") as made:
+            yield made
     else:
         yield "memory:" if request.param == "memory" else str(tmp_path / "tuneworth.db")
 
@@ -72,12 +56,8 @@ def store(url: str) -> Iterator[Store]:
     opened.close()
 
 
-@pytest.mark.skipif(not POSTGRES, reason="PostgreSQL was not tested: TUNEWORTH_TEST_POSTGRES holds no URL")
-def test_postgres_takes_part() -> None:
-    for url in postgres_schema():
-        with closing(open_store(url)) as opened:
-            assert isinstance(opened, SqlStore)
-            assert opened.engine.dialect.name == "postgresql"
+def test_each_store_is_what_its_url_says(store: Store, url: str) -> None:
+    assert (store.engine.dialect.name if isinstance(store, SqlStore) else "memory") in url.replace(".db", " sqlite")
 
 
 def claim(store: Store, owner: str = "me", lease: float = HOUR, keys: list[str] | None = None) -> TrialRecord:
@@ -407,6 +387,74 @@ def _released_together(workers: list[subprocess.Popen[str]]) -> list[str]:
     return outputs
 
 
+def test_deaths_are_counted_apart_from_claims(store: Store) -> None:
+    store.put_study(STUDY, plan(2))
+    key = claim(store).trial.key
+    for died in (False, True, False, True):
+        store.release_one("first", key, "you", died=True)
+        store.release_one("first", key, "me", died)
+        record = claim(store)
+    assert (record.trial.key, record.attempt, record.deaths) == (key, 5, 2)
+    assert claim(store, "gone", lease=EXPIRED).deaths == claim(store, "next").deaths == 0, "a lease that ran out"
+    store.release("first", "next")
+    assert [record.deaths for record in store.records("first")] == [2, 0]
+    store.fail("first", key, "me", "killed, 3 times")
+    store.retry_failed("first")
+    assert (claim(store).deaths, store.records("first")[0].attempt) == (0, 6)
+
+
+def test_releasing_keeps_what_is_still_in_flight(store: Store) -> None:
+    store.put_study(STUDY, plan(3))
+    keys = [claim(store).trial.key for _ in range(3)]
+    assert store.release("first", "me", keep=[keys[1], "unknown"]) == 2
+    assert states(store) == ["pending", "running", "pending"]
+
+
+def seeds(store: Store, study: str) -> list[int]:
+    return [record.trial.seed for record in store.records(study)]
+
+
+def test_a_plan_that_gives_way_with_begun_trials_can_be_read_still(store: Store) -> None:
+    store.put_study(STUDY, plan(3)[::-1])
+    store.put_study(STUDY, plan(2))
+    assert store.set_aside("first") == [], "nothing of it was begun"
+    done, running = claim(store).trial.key, claim(store).trial.key
+    store.finish("first", done, "me", result(), answered(0))
+    other = STUDY.model_copy(update={"max_length": 64})
+    store.put_study(other, plan(2, start=7))
+    assert store.set_aside("first") == ["first@1"]
+    assert store.get_study("first@1") == STUDY.model_copy(update={"name": "first@1"})
+    assert (store.get_study("first"), store.study_names()) == (other, ["first"])
+    assert (seeds(store, "first@1"), seeds(store, "first")) == ([0, 1], [7, 8])
+    assert store.counts("first@1") == Counts(done=1, running=1)
+    assert list(store.predictions("first@1")) == [done]
+    assert store.predictions("first") == {}
+    assert store.finish("first", running, "me", result(), answered(1))
+    assert store.counts("first@1") == Counts(done=2)
+    seventh = claim(store).trial
+    assert seventh.seed == 7
+    store.finish("first", seventh.key, "me", result())
+
+    store.put_study(STUDY, plan(2))
+    assert store.set_aside("first") == ["first@2"], "all of the first is in the plan again"
+    store.put_study(STUDY, plan(3))
+    store.put_study(other, plan(2, start=7))
+    assert store.set_aside("first") == ["first@1"]
+    assert seeds(store, "first@1") == [0, 1, 2], "a plan that grew keeps its number"
+
+
+@pytest.mark.parametrize("call", [lambda store: store.get_study("first@7"), lambda store: store.records("first@7"),
+                                  lambda store: store.claim("first@1", "me", HOUR), lambda store: store.set_aside("f"),
+                                  lambda store: store.put_study(store.get_study("first@1"), [])])  # fmt: skip
+def test_a_kept_plan_is_only_read(store: Store, call: Callable[[Store], object]) -> None:
+    store.put_study(STUDY, plan(1))
+    claim(store)
+    store.put_study(STUDY, [])
+    with pytest.raises(StoreError, match=r"first@|unknown study 'f'"):
+        call(store)
+    assert store.study_names() == ["first"]
+
+
 class SameAsMemory(RuleBasedStateMachine):
     """Any sequence of calls gives the same answers from SQLite as from memory."""
 
@@ -449,12 +497,13 @@ class SameAsMemory(RuleBasedStateMachine):
     def fail(self, owner: str, seed: int) -> None:
         self.both(lambda store: store.fail("first", trial(seed).key, owner, "why"))
 
-    @rule(owner=st.sampled_from("ab"), seed=st.none() | st.integers(0, 5))
-    def release(self, owner: str, seed: int | None) -> None:
-        if seed is None:
-            self.both(lambda store: store.release("first", owner))
+    @rule(owner=st.sampled_from("ab"), seed=st.integers(0, 5), died=st.none() | st.booleans())
+    def release(self, owner: str, seed: int, died: bool | None) -> None:
+        key = trial(seed).key
+        if died is None:
+            self.both(lambda store: store.release("first", owner, [key]))
         else:
-            self.both(lambda store: store.release_one("first", trial(seed).key, owner))
+            self.both(lambda store: store.release_one("first", key, owner, died))
 
     @rule(seed=st.integers(0, 5))
     def forget_delta(self, seed: int) -> None:
@@ -467,6 +516,7 @@ class SameAsMemory(RuleBasedStateMachine):
     @invariant()
     def same(self) -> None:
         self.both(lambda store: (store.records("first"), store.counts("first"), store.owners("first"), plain(store)))
+        self.both(lambda store: [(name, store.records(name)) for name in store.set_aside("first")])
 
     def teardown(self) -> None:
         for store in getattr(self, "stores", ()):

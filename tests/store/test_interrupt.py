@@ -15,9 +15,9 @@ from store.ledger import STUDY, plan
 from tuneworth.store.sql import SqlStore
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupt_waits_for_the_end_of_the_transaction(tmp_path: Path, sent: signal.Signals) -> None:
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    before = signal.signal(sent, signal.default_int_handler)
     try:
         with closing(SqlStore(str(tmp_path / "s.db"), busy_seconds=0.2)) as store:
             store.put_study(STUDY, plan(2))
@@ -34,6 +34,6 @@ def test_an_interrupt_waits_for_the_end_of_the_transaction(tmp_path: Path, sent:
             assert interrupted
             assert store.owners("first") == ["me"]
             assert store.release("first", "me") == 1  # so it is not locked
-        assert signal.getsignal(signal.SIGTERM) is signal.default_int_handler
+        assert signal.getsignal(sent) is signal.default_int_handler
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(sent, before)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import sys
 import tempfile
@@ -172,12 +173,44 @@ def test_read_only_and_unreadable_stores() -> None:
         with as_nobody(), pytest.raises(StoreError, match="read-only"):
             with closing(SqlStore(str(path))) as store:
                 store.put_study(STUDY, plan(3))
+        with as_nobody(), closing(open_store(str(path), create=False)) as store:
+            assert (store.study_names(), store.counts("first").pending) == (["first"], 2)
+            assert [record.trial for record in store.records("first")] == plan(2)
+            with pytest.raises(StoreError, match="read-only"):
+                store.claim("first", "me", 60.0)
+        assert [file.name for file in Path(folder).iterdir()] == ["store.db"]
         with as_nobody(), pytest.raises(StoreError, match="cannot be opened"):
             SqlStore(str(path.with_name("new.db")))
         path.chmod(0)
         with as_nobody(), pytest.raises(StoreError, match="cannot be opened"):
             SqlStore(str(path))
         Path(folder).chmod(0o755)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX permissions")
+def test_a_read_only_directory_with_a_writer_s_log_or_an_older_store() -> None:
+    """What the log holds is seen or the store is refused, never silently left out; an older store is migrated in memory."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = make_store(Path(folder) / "store.db")
+        for file in ("old.db", "cut.db"):
+            shutil.copy(path, path.with_name(file))
+        with closing(sqlite3.connect(path.with_name("old.db"))) as old:
+            old.executescript("ALTER TABLE trials DROP deaths; DROP TABLE plans")
+            old.executescript("UPDATE alembic_version SET version_num = '0002'")
+        with closing(open_store(str(path))) as writer:
+            writer.put_study(STUDY, plan(5))
+            assert path.with_name("store.db-wal").stat().st_size
+            shutil.copy(path.with_name("store.db-wal"), path.with_name("cut.db-wal"))  # as a kill leaves it
+            for file in Path(folder).iterdir():
+                file.chmod(0o644)
+            Path(folder).chmod(0o555)
+            with as_nobody(), closing(open_store(str(path), create=False)) as store:
+                assert len(store.records("first")) == 5
+            with as_nobody(), pytest.raises(StoreError, match="cannot be opened"):
+                open_store(str(path.with_name("cut.db")), create=False)
+            with as_nobody(), closing(open_store(str(path.with_name("old.db")), create=False)) as store:
+                assert [record.deaths for record in store.records("first")] == [0, 0]
+            Path(folder).chmod(0o755)
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,7 @@ def test_kills_at_random_moments_change_nothing(
     whole = Study(spec, str(tmp_path / "whole.db"))
     run_here(whole)
     store, rng = tmp_path / "killed.db", random.Random(kind)
-    checkpoints = tmp_path / "killed.files" / "checkpoints" / "killed"
+    checkpoints = tmp_path / "killed.db.files" / "checkpoints" / "killed"
     killed = [kill_at_random(start(spec, store, checkpoint_seconds=0.0), checkpoints, rng) for _ in range(5)]
     assert sum(killed) >= 3, "the stream ended before it could be killed often enough to mean something"
     assert ended(start(spec, store)) == 0

@@ -20,6 +20,8 @@ def main(arguments: list[str] | None = None) -> Any:
     import signal
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill stops as cleanly as Ctrl-C
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # nohup ignores it
+        signal.signal(signal.SIGHUP, signal.default_int_handler)  # so does a terminal that is closed
     try:
         return app(arguments)
     except UserError as error:

@@ -21,6 +21,7 @@ def status(study: Annotated[str | None, typer.Argument(help="A study; else all."
     """How far studies are."""
     from rich.table import Table
 
+    from tuneworth.set_aside import set_aside
     from tuneworth.store import open_store
     from tuneworth.study import DEFAULT_STORE
 
@@ -36,6 +37,9 @@ def status(study: Annotated[str | None, typer.Argument(help="A study; else all."
             name, *(str(getattr(counts, state)) for state in ("done", "running", "pending", "failed", "total"))
         )
     out.print(table)
+    for name in names:
+        for line in set_aside(opened, name, store_flag(url)):
+            say(f"{name}: {line}")
     say(f"\nnext: tuneworth results {names[0]}{store_flag(url)}" if names else "\nnext: tuneworth run STUDY.toml")
 
 

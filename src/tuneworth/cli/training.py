@@ -287,6 +287,7 @@ def _show_decisions(study: Study, question: Question) -> int:
 
 def _show_plan(study: Study, allow_pickle: bool, question: Question | None) -> None:
     from tuneworth.display import duration
+    from tuneworth.set_aside import left_out, why
 
     prepared = study.prepare(allow_pickle, question is not None)
     trials = prepared.trials
@@ -296,6 +297,8 @@ def _show_plan(study: Study, allow_pickle: bool, question: Question | None) -> N
     for line in prepared.said:
         say(line)
     say(f"study {study.spec.name}: {len(trials)} trials in {cells} cells, {len(trials) - len(missing)} there already")
+    if old := left_out(prepared.earlier, trials):
+        say(f"{why(old, trials)}: {len(old)} of its earlier trials will be kept, but not shown")
     if question:
         seeds = len({trial.seed for trial in prepared.candidates})
         say(

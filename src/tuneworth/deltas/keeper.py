@@ -24,9 +24,11 @@ class DeltaKeeper:
         """Take note of a recorded result; remove what it beats, or its own delta."""
         if self.spec.deltas == "best" and result.delta_path:
             loser = self._better(record, result.validation_score)
-            if loser:
+            place = self.files / "deltas" / self.spec.name / (loser or "")
+            # One that lies elsewhere is left, and named still: an earlier version's directory may be another store's too.
+            if loser and place.is_dir():
                 self.store.forget_delta(self.spec.name, loser)
-                shutil.rmtree(self.files / "deltas" / self.spec.name / loser, ignore_errors=True)
+                shutil.rmtree(place, ignore_errors=True)
 
     def _better(self, record: TrialRecord, score: float) -> str | None:
         """Note a delta; returns the key of the one that is no longer the best, if any."""

@@ -107,7 +107,9 @@ def _cores(place: int, threads: int) -> set[int] | None:
 
 def _serve(connection: Connection, threads: int, cores: set[int] | None) -> None:
     """A worker's life: jobs in, events out, until the pipe closes."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends its workers itself
+    for name in ("SIGINT", "SIGHUP"):  # Ctrl-C and a closed terminal are for the parent, which ends its workers itself
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
     threading.Thread(target=_die_with_parent, daemon=True).start()
     if cores is not None:
         os.sched_setaffinity(0, cores)

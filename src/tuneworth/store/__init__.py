@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
+from tuneworth.errors import StoreError
 from tuneworth.predictions import Predictions
 from tuneworth.spec import StudySpec, TrialRecord, TrialResult, TrialSpec
+from tuneworth.store.places import files_dir
 
 __all__ = ["Counts", "Store", "files_dir", "open_store"]
 
@@ -34,13 +35,23 @@ class Store(Protocol):
         """Make or update a study and add its trials in order; known keys stay untouched. Returns how many were new.
 
         Trials of earlier plans that the new spec no longer asks for are kept, but are no longer part of the study's
-        plan: `claim`, `records` and `counts` leave them out until a later spec asks for them again. The spec is kept as
-        `spec.stating` dates its claims: by how many trials of the study, of any plan, had finished before.
+        plan: `claim`, `records` and `counts` leave them out until a later spec asks for them again. Where some of those were
+        begun, the plan that they belong to is kept, to be read as `NAME@1` (see `set_aside`). The spec is kept as
+        `spec.stating` dates its claims: by how many trials of the study, of any plan, had finished before. Raises
+        StoreError for a spec that is such a kept plan's.
         """
         ...
 
     def get_study(self, name: str) -> StudySpec:
-        """Raises StoreError, with the nearest name, for an unknown study."""
+        """Raises StoreError, with the nearest name, for an unknown study. A kept plan's spec is named `NAME@1`."""
+        ...
+
+    def set_aside(self, study: str) -> list[str]:
+        """The study's kept plans, `NAME@1`, ..., that hold trials which ended and which its present plan leaves out.
+
+        `get_study`, `records`, `predictions` and `counts` take such a name, of which nothing is set aside; nothing else
+        does. A plan that grew has its number still.
+        """
         ...
 
     def study_names(self) -> list[str]:
@@ -61,12 +72,12 @@ class Store(Protocol):
         """Prolong the leases that `owner` holds."""
         ...
 
-    def release(self, study: str, owner: str) -> int:
-        """Return every running trial of `owner` to pending. Returns how many. The attempt number stays."""
+    def release(self, study: str, owner: str, keep: Iterable[str] = ()) -> int:
+        """Return the running trials of `owner` but those of `keep` to pending. Returns how many. Attempt numbers stay."""
         ...
 
-    def release_one(self, study: str, key: str, owner: str) -> None:
-        """Return one running trial of `owner` to pending."""
+    def release_one(self, study: str, key: str, owner: str, died: bool = False) -> None:
+        """Return one running trial of `owner` to pending; `died`: its worker did, which is counted in `deaths`."""
         ...
 
     def owners(self, study: str) -> list[str]:
@@ -88,7 +99,7 @@ class Store(Protocol):
         ...
 
     def retry_failed(self, study: str) -> int:
-        """Return failed trials of the study's plan to pending. Returns how many."""
+        """Return failed trials of the study's plan to pending, their deaths forgotten. Returns how many."""
         ...
 
     def records(self, study: str) -> list[TrialRecord]:
@@ -120,10 +131,15 @@ def open_store(url: str, create: bool = True) -> Store:
     return SqlStore(url, create=create)
 
 
-def files_dir(url: str) -> Path:
-    """Where deltas, checkpoints and tokens of the store at `url` live: `x.db` -> `x.files`; else ./tuneworth.files."""
-    path = url.removeprefix("sqlite:///")
-    if "://" in path or path == "memory:":
-        return Path("tuneworth.files")
-    place = Path(path).expanduser()
-    return place.parent / f"{place.stem}.files"
+def kept_plan(name: str) -> tuple[str, int | None]:
+    """(study, number) of a kept plan's name, `NAME@1`; (name, None) of a study's."""
+    study, at, number = name.rpartition("@")
+    return (study, int(number)) if at and number.isdecimal() else (name, None)
+
+
+def check_present(name: str) -> None:
+    """Raises StoreError for the name of a kept plan, which can be read only."""
+    study, number = kept_plan(name)
+    if number is not None:
+        raise StoreError(f"{name} is what the study {study} was before: it can be read, not run",
+                         f"to go on with it, run {study} again on the data and with the settings of that time")  # fmt: skip

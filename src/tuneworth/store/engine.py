@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError
+from sqlalchemy.pool import StaticPool
 
 from tuneworth.errors import StoreError
 
 _FORMS = "give --store a path, sqlite:///path, or postgresql://user@host/database"
+
+_ALIVE = {"keepalives_idle": 20, "keepalives_interval": 10, "keepalives_count": 3, "tcp_user_timeout": 50_000}
+"""A server that vanishes without a word (its machine, the network) is noticed within 50 seconds, not after hours."""
 
 
 def parse_url(url: str) -> tuple[URL, str]:
@@ -56,12 +61,29 @@ def make_engine(url: URL, where: str, busy_seconds: float) -> Engine:
     """An engine; transactions with the execution option `write=True` may write. Raises StoreError without a driver."""
     if url.get_backend_name() == "sqlite":
         return _sqlite_engine(url, busy_seconds)
+    arguments = {**_ALIVE, "connect_timeout": int(busy_seconds)}
+    asked = {name: value for name, value in arguments.items() if name not in url.query}
     try:
-        return create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": int(busy_seconds)})
+        return create_engine(url, pool_pre_ping=True, connect_args=asked)
     except ImportError:
         raise StoreError(
             f"the store at {where} needs the PostgreSQL driver", "pip install 'tuneworth[postgres]'"
         ) from None
+
+
+def read_only_copy(url: URL) -> Engine:
+    """An engine on a copy in memory of the SQLite file at `url`, for a file that can be read only: its write-ahead log needs
+    a directory that can be written. Raises sqlite3.Error, also where a log that was left behind would have to be read in.
+    """
+    path = Path(url.database or "")
+    log = path.with_name(f"{path.name}-wal")
+    # Without a log, nobody writes, and SQLite may be told so; with one, it may use what a living writer has beside it.
+    left = log.exists() and log.stat().st_size > 0
+    source = sqlite3.connect(f"{path.as_uri()}?mode=ro{'' if left else '&immutable=1'}", uri=True)
+    copy = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
+    with closing(source):
+        source.backup(copy)
+    return create_engine("sqlite://", creator=lambda: copy, poolclass=StaticPool)
 
 
 def _sqlite_engine(url: URL, busy_seconds: float) -> Engine:

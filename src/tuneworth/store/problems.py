@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
-from tuneworth.errors import StoreError
+from tuneworth.errors import StoreAway, StoreError
 
 _ELSEWHERE = "give --store another path"
 _FREE = "free some space and run the same command again: finished trials are kept"
@@ -33,6 +33,8 @@ _POSTGRES = {
     "25006": ("cannot be written: it is read-only", "connect to the primary server"),
     "42501": ("cannot be used: permission denied", "grant the user the right to create and change tables"),
 }
+# What a server says while it stops or starts, or has too many guests; without a code: no connection.
+_POSTGRES_AWAY = ("08", "57P01", "57P02", "57P03", "53300")
 
 
 @contextmanager
@@ -45,16 +47,36 @@ def store_errors(where: str) -> Iterator[None]:
 
 
 def translate(error: Exception, where: str) -> StoreError:
-    """The StoreError for a database's error."""
+    """The StoreError for a database's error; a StoreAway where the same may go well in a moment."""
     cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
     name = getattr(cause, "sqlite_errorname", "").removeprefix("SQLITE_").split("_")[0]
     if name == "IOERR" and _disk_is_full(where):
         name = "FULL"
     found = _SQLITE.get(name) or _POSTGRES.get(getattr(cause, "sqlstate", None) or "")
+    kind = StoreAway if name in ("BUSY", "LOCKED") or _postgres_is_away(error) else StoreError
     if found is not None:
-        return StoreError(f"the store at {where} {found[0]}", found[1])
+        return kind(f"the store at {where} {found[0]}", found[1])
     reason = next(iter(str(cause).strip().splitlines()), type(cause).__name__)
-    return StoreError(f"the store at {where} does not work: {reason}", "check --store and try again")
+    return kind(f"the store at {where} does not work: {reason}", "check --store and try again")
+
+
+def _postgres_is_away(error: Exception) -> bool:
+    """psycopg raises an OperationalError for the server's own troubles, without a code where it lost, or never got, it."""
+    if not isinstance(error, OperationalError) or isinstance(error.orig, sqlite3.Error):
+        return False
+    code = getattr(error.orig, "sqlstate", None)
+    return code is None or code.startswith(_POSTGRES_AWAY)
+
+
+def cannot_be_written(error: StoreError) -> bool:
+    """Whether a SQLite file, or the directory of its write-ahead log, is closed to this process's writing."""
+    cause = error.__cause__
+    orig = cause.orig if isinstance(cause, DBAPIError) else cause
+    return getattr(orig, "sqlite_errorname", "").startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN"))
+
+
+def read_only(where: str) -> StoreError:
+    return StoreError(f"the store at {where} {_SQLITE['READONLY'][0]}", _SQLITE["READONLY"][1])
 
 
 def _disk_is_full(where: str) -> bool:

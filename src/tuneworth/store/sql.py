@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from sqlalchemy import JSON, ColumnElement, Connection, Text, cast, func, literal, or_, select, update
@@ -15,20 +16,28 @@ from sqlalchemy import JSON, ColumnElement, Connection, Text, cast, func, litera
 from tuneworth.errors import StoreError, did_you_mean
 from tuneworth.predictions import Predictions, pack, unpack
 from tuneworth.spec import StudySpec, TrialRecord, TrialResult, TrialSpec
-from tuneworth.store import Counts
-from tuneworth.store.engine import check_path, make_engine, no_store, parse_url, use_write_ahead_log
+from tuneworth.store import Counts, check_present, kept_plan
+from tuneworth.store.engine import (
+    check_path,
+    make_engine,
+    no_store,
+    parse_url,
+    read_only_copy,
+    use_write_ahead_log,
+)
 from tuneworth.store.migrate import current_revision, known_revisions, migrate
-from tuneworth.store.problems import store_errors
+from tuneworth.store.problems import cannot_be_written, read_only, store_errors
+from tuneworth.store.tables import plans, studies, targets, trials
 from tuneworth.store.tables import predictions as predictions_table
-from tuneworth.store.tables import studies, targets, trials
 from tuneworth.store.uninterrupted import uninterrupted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from sqlalchemy import URL, Engine
 
 T = TypeVar("T", bound=BaseModel)
 
-_RECORD = (trials.c.spec, trials.c.state, trials.c.attempt, trials.c.result, trials.c.error)
+_RECORD = (trials.c.spec, trials.c.state, trials.c.attempt, trials.c.deaths, trials.c.result, trials.c.error)
 _FREE: dict[str, Any] = {"owner": None, "lease_expires": None}
 
 
@@ -36,7 +45,7 @@ class SqlStore:
     """The Store over SQLAlchemy. Threads and processes may share one database; threads may share one SqlStore.
 
     `busy_seconds`: how long to wait for another program's lock. Every method, opening included, raises StoreError
-    where the database fails.
+    where the database fails. A SQLite file that can be read but not written is read from a copy of it in memory.
     """
 
     def __init__(self, url: str, create: bool = True, busy_seconds: float = 10.0) -> None:
@@ -45,9 +54,14 @@ class SqlStore:
         if self._sqlite:
             check_path(Path(parsed.database or ""), self.where, create)
         self.engine = make_engine(parsed, self.where, busy_seconds)
-        self._writing = self.engine.execution_options(write=True)
+        self._writing: Engine | None = self.engine.execution_options(write=True)
         try:
             self._open(create, busy_seconds)
+        except StoreError as error:
+            self.close()
+            if not cannot_be_written(error):
+                raise
+            self._open_copy(parsed, error)
         except BaseException:
             self.close()
             raise
@@ -64,6 +78,17 @@ class SqlStore:
             with self._write() as connection:
                 migrate(connection, self.where)
 
+    def _open_copy(self, url: URL, error: StoreError) -> None:
+        try:
+            self.engine = read_only_copy(url)
+        except (OSError, sqlite3.Error):
+            raise error from None
+        self._writing = None
+        with store_errors(self.where), self.engine.begin() as connection:
+            if current_revision(connection, self.where) is None:
+                raise no_store(self.where)
+            migrate(connection, self.where)
+
     @contextmanager
     def _read(self) -> Iterator[Connection]:
         """One transaction that only reads."""
@@ -73,10 +98,13 @@ class SqlStore:
     @contextmanager
     def _write(self) -> Iterator[Connection]:
         """One transaction that may write: committed at the end, rolled back when anything is raised."""
+        if self._writing is None:
+            raise read_only(self.where)
         with uninterrupted(), store_errors(self.where), self._writing.begin() as connection:
             yield connection
 
     def put_study(self, spec: StudySpec, trials: Iterable[TrialSpec]) -> int:
+        check_present(spec.name)
         plan = list({trial.key: trial for trial in trials}.values())
         with self._write() as connection:
             return self._put(connection, spec, plan)
@@ -86,6 +114,7 @@ class SqlStore:
         now = time.time()
         if spec.claim:
             spec = self._date_claims(connection, spec)
+        self._keep_plan(connection, spec.name, {trial.key for trial in plan})
         study = insert(studies).values(name=spec.name, spec=spec.dumps(), created=now)
         study = study.on_conflict_do_update(index_elements=["name"], set_={"spec": study.excluded.spec})
         study_id = connection.execute(study.returning(studies.c.id)).scalar_one()
@@ -112,10 +141,46 @@ class SqlStore:
         done = select(func.count()).select_from(trials.join(studies)).where(this, trials.c.state == "done")
         return spec.stating(self._parse(StudySpec, text) if text else None, connection.scalar(done) or 0)
 
+    def _keep_plan(self, connection: Connection, name: str, plan: set[str]) -> None:
+        """Keep the study's present plan, where `plan` leaves out trials of it that were begun.
+
+        A kept plan that this one grew from gives way to it; one that has all of it is enough.
+        """
+        this = select(studies.c.id, studies.c.spec).where(studies.c.name == name).with_for_update()
+        study = connection.execute(this).one_or_none()
+        if study is None:
+            return
+        mine = trials.c.study_id == study.id
+        present = select(trials.c.key, trials.c.state).where(mine, trials.c.position.is_not(None))
+        rows = connection.execute(present.order_by(trials.c.position)).all()
+        if all(row.state == "pending" or row.key in plan for row in rows):
+            return
+        keys = [row.key for row in rows]
+        kept = {number: set(old) for number, _, old in _kept(connection, study.id)}
+        if any(old >= set(keys) for old in kept.values()):
+            return
+        number = next((n for n, old in kept.items() if old < set(keys)), max(kept, default=0) + 1)
+        values = {"spec": study.spec, "keys": json.dumps(keys)}
+        row = self._insert()(plans).values(study_id=study.id, number=number, **values)
+        connection.execute(row.on_conflict_do_update(index_elements=["study_id", "number"], set_=values))
+
     def get_study(self, name: str) -> StudySpec:
         with self._read() as connection:
-            spec = connection.scalar(select(studies.c.spec).where(studies.c.id == _study_id(connection, name)))
+            study_id, plan = _plan(connection, name)
+            if plan is not None:
+                return self._parse(StudySpec, plan.spec).model_copy(update={"name": name})
+            spec = connection.scalar(select(studies.c.spec).where(studies.c.id == study_id))
         return self._parse(StudySpec, str(spec))
+
+    def set_aside(self, study: str) -> list[str]:
+        with self._read() as connection:
+            study_id, plan = _plan(connection, study)
+            if plan is not None:
+                return []
+            outside = (trials.c.study_id == study_id) & trials.c.position.is_(None)
+            ended = select(trials.c.key).where(outside, trials.c.state.in_(("done", "failed")))
+            keys = set(connection.scalars(ended))
+            return [f"{study}@{number}" for number, _, old in _kept(connection, study_id) if keys.intersection(old)]
 
     def study_names(self) -> list[str]:
         with self._read() as connection:
@@ -156,14 +221,16 @@ class SqlStore:
             held = _held(_study_id(connection, study, lock=True), owner)
             connection.execute(update(trials).where(held, wanted).values(lease_expires=time.time() + lease_seconds))
 
-    def release(self, study: str, owner: str) -> int:
+    def release(self, study: str, owner: str, keep: Iterable[str] = ()) -> int:
+        kept = self._among(keep)
         with self._write() as connection:
-            return _change(connection, _held(_study_id(connection, study, lock=True), owner), state="pending", **_FREE)
+            held = _held(_study_id(connection, study, lock=True), owner)
+            return _change(connection, held & ~kept, state="pending", **_FREE)
 
-    def release_one(self, study: str, key: str, owner: str) -> None:
+    def release_one(self, study: str, key: str, owner: str, died: bool = False) -> None:
         with self._write() as connection:
             held = _held(_study_id(connection, study), owner, key)
-            _change(connection, held, state="pending", **_FREE)
+            _change(connection, held, state="pending", deaths=trials.c.deaths + int(died), **_FREE)
 
     def owners(self, study: str) -> list[str]:
         with self._read() as connection:
@@ -209,23 +276,21 @@ class SqlStore:
         with self._write() as connection:
             mine = trials.c.study_id == _study_id(connection, study, lock=True)
             failed = mine & (trials.c.state == "failed") & trials.c.position.is_not(None)
-            return _change(connection, failed, state="pending", error=None)
+            return _change(connection, failed, state="pending", error=None, deaths=0)
 
     def records(self, study: str) -> list[TrialRecord]:
         with self._read() as connection:
-            mine = trials.c.study_id == _study_id(connection, study)
-            plan = select(*_RECORD).where(mine, trials.c.position.is_not(None)).order_by(trials.c.position)
-            rows = connection.execute(plan).all()
-        return [self._record(study, row) for row in rows]
+            planned, order = self._planned(connection, study)
+            rows = connection.execute(select(*_RECORD, trials.c.key, trials.c.position).where(planned)).all()
+        return [self._record(study, row) for row in sorted(rows, key=order)]
 
     def predictions(self, study: str) -> dict[str, Predictions]:
         kept = predictions_table
         with self._read() as connection:
-            mine = trials.c.study_id == _study_id(connection, study)
+            planned, order = self._planned(connection, study)
             of_trial = (kept.c.study_id == trials.c.study_id) & (kept.c.key == trials.c.key)
-            plan = select(kept.c.key, kept.c.task_fingerprint, kept.c.packed).join(trials, of_trial)
-            plan = plan.where(mine, trials.c.position.is_not(None)).order_by(trials.c.position)
-            rows = connection.execute(plan).all()
+            plan = select(kept.c.key, trials.c.position, kept.c.task_fingerprint, kept.c.packed).join(trials, of_trial)
+            rows = sorted(connection.execute(plan.where(planned)).all(), key=order)
             tasks = {row.task_fingerprint for row in rows}
             truth = select(targets).where(targets.c.task_fingerprint.in_(tasks))
             packed = {row.task_fingerprint: row.packed for row in connection.execute(truth)}
@@ -237,8 +302,8 @@ class SqlStore:
 
     def counts(self, study: str) -> Counts:
         with self._read() as connection:
-            mine = trials.c.study_id == _study_id(connection, study)
-            states = select(trials.c.state, func.count()).where(mine, trials.c.position.is_not(None))
+            planned, _ = self._planned(connection, study)
+            states = select(trials.c.state, func.count()).where(planned)
             return Counts(**dict(connection.execute(states.group_by(trials.c.state)).all()))
 
     def close(self) -> None:
@@ -252,6 +317,15 @@ class SqlStore:
             from sqlalchemy.dialects.postgresql import insert  # type: ignore[assignment]
         return insert
 
+    def _planned(self, connection: Connection, name: str) -> tuple[ColumnElement[bool], Callable[[Any], int]]:
+        """The trials of the plan of that name, and what sorts their rows (`key`, `position`) in its order."""
+        study_id, plan = _plan(connection, name)
+        mine = trials.c.study_id == study_id
+        if plan is None:
+            return mine & trials.c.position.is_not(None), lambda row: int(row.position)
+        place = {key: number for number, key in enumerate(plan.keys)}
+        return mine & self._among(plan.keys), lambda row: place[row.key]
+
     def _among(self, keys: Iterable[str]) -> ColumnElement[bool]:
         """The trial is one of `keys`, sent as one JSON text: databases limit the number of parameters."""
         text = json.dumps(list(keys))
@@ -264,6 +338,7 @@ class SqlStore:
             trial=self._parse(TrialSpec, row.spec),
             state=row.state,
             attempt=row.attempt,
+            deaths=row.deaths,
             result=None if row.result is None else self._parse(TrialResult, row.result),
             error=row.error,
         )
@@ -296,6 +371,32 @@ def _study_id(connection: Connection, name: str, lock: bool = False) -> int:
     if found is None:
         raise StoreError(f"unknown study {name!r}", did_you_mean(name, connection.scalars(select(studies.c.name))))
     return found
+
+
+class _Kept(NamedTuple):
+    """A plan of before: its number, its spec as JSON, its keys in order."""
+
+    number: int
+    spec: str
+    keys: list[str]
+
+
+def _kept(connection: Connection, study_id: int) -> list[_Kept]:
+    query = select(plans.c.number, plans.c.spec, plans.c["keys"]).where(plans.c.study_id == study_id)
+    return [_Kept(n, spec, json.loads(keys)) for n, spec, keys in connection.execute(query.order_by(plans.c.number))]
+
+
+def _plan(connection: Connection, name: str) -> tuple[int, _Kept | None]:
+    """The study's id, and the kept plan that the name is of: None for the present one. Raises StoreError."""
+    study, number = kept_plan(name)
+    study_id = _study_id(connection, study)
+    if number is None:
+        return study_id, None
+    kept = _kept(connection, study_id)
+    for plan in kept:
+        if plan.number == number:
+            return study_id, plan
+    raise StoreError(f"unknown study {name!r}", did_you_mean(name, [study, *(f"{study}@{p.number}" for p in kept)]))
 
 
 def _held(study_id: int, owner: str, key: str | None = None) -> ColumnElement[bool]:

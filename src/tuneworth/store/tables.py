@@ -38,12 +38,23 @@ trials = Table(
     Column("spec", Text, nullable=False),
     Column("state", String(10), nullable=False),
     Column("attempt", Integer, nullable=False),
+    Column("deaths", Integer, nullable=False, server_default="0"),
     Column("owner", Text),
     Column("lease_expires", Double),
     Column("result", Text),
     Column("error", Text),
     Column("updated", Double, nullable=False),
     Index("ix_trials_claim", "study_id", "state", "position"),
+)
+
+# Plans of before, of which the present one leaves out trials that were begun. `keys`: a JSON list, in plan order.
+plans = Table(
+    "plans",
+    metadata,
+    Column("study_id", Integer, ForeignKey("studies.id"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("spec", Text, nullable=False),
+    Column("keys", Text, nullable=False),
 )
 
 # Arrays, as `predictions.pack` makes them; apart from the trials, so that listing those reads none of it.

@@ -1,0 +1,58 @@
+BEGIN TRANSACTION;
+CREATE TABLE alembic_version (
+	version_num VARCHAR(32) NOT NULL, 
+	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
+);
+INSERT INTO "alembic_version" VALUES('0002');
+CREATE TABLE predictions (
+	study_id INTEGER NOT NULL, 
+	"key" VARCHAR(64) NOT NULL, 
+	task_fingerprint VARCHAR(64) NOT NULL, 
+	packed BLOB NOT NULL, 
+	PRIMARY KEY (study_id, "key"), 
+	FOREIGN KEY(study_id, "key") REFERENCES trials (study_id, "key"), 
+	FOREIGN KEY(task_fingerprint) REFERENCES targets (task_fingerprint)
+);
+INSERT INTO "predictions" VALUES(1,'8a4ce5e5ceedbdf8','a3bd80ff41353f22',X'789C9BEC17EA1B10C9C850C650AD9E925A9C5CA46EA5A05E536AA8AEA3A09E965F54529498179F5F94920A12774BCC294E058A17672416A402F91A86463A9A3A0AB50AE4032E46240000C3181BC2');
+INSERT INTO "predictions" VALUES(1,'d370da96d7b4df65','a3bd80ff41353f22',X'789C9BEC17EA1B10C9C850C650AD9E925A9C5CA46EA5A05E536AA8AEA3A09E965F54529498179F5F94920A12774BCC294E058A17672416A402F91A86463A9A3A0AB50AE4032E46240000C3181BC2');
+INSERT INTO "predictions" VALUES(1,'e9bd516def02f973','a3bd80ff41353f22',X'789C9BEC17EA1B10C9C850C650AD9E925A9C5CA46EA5A05E536AA8AEA3A09E965F54529498179F5F94920A12774BCC294E058A17672416A402F91A86463A9A3A0AB50AE4032E06240000C2CA1BB6');
+INSERT INTO "predictions" VALUES(1,'16a6e3f008946c47','a3bd80ff41353f22',X'789C9BEC17EA1B10C9C850C650AD9E925A9C5CA46EA5A05E536AA8AEA3A09E965F54529498179F5F94920A12774BCC294E058A17672416A402F91A86463A9A3A0AB50AE4032E06240000C2CA1BB6');
+INSERT INTO "predictions" VALUES(1,'2312585ed62ba8ec','a3bd80ff41353f22',X'789C9BEC17EA1B10C9C850C650AD9E925A9C5CA46EA5A05E536AA8AEA3A09E965F54529498179F5F94920A12774BCC294E058A17672416A402F91A86463A9A3A0AB50AE4032E46240000C3181BC2');
+CREATE TABLE studies (
+	id INTEGER NOT NULL, 
+	name VARCHAR(100) NOT NULL, 
+	spec TEXT NOT NULL, 
+	created DOUBLE NOT NULL, 
+	PRIMARY KEY (id), 
+	UNIQUE (name)
+);
+INSERT INTO "studies" VALUES(1,'old','{"name":"old","models":["FOLDER/base"],"methods":["head","bitfit"],"tasks":["films"],"fractions":[1.0],"budgets":[{"amount":6.0,"unit":"steps"}],"seeds":[0,1,2],"recipe":{},"method":{},"task":{"films":{"train":"FOLDER/films.csv","test":null,"text":"text","text_pair":null,"label":"label","kind":null,"metric":null,"test_fraction":0.2,"split_seed":0}},"claim":{},"stated":{},"max_length":128,"evaluations":2,"precision":"fp32","deltas":"best","stream":null}',1.79574875188835668569e+09);
+CREATE TABLE targets (
+	task_fingerprint VARCHAR(64) NOT NULL, 
+	packed BLOB NOT NULL, 
+	PRIMARY KEY (task_fingerprint)
+);
+INSERT INTO "targets" VALUES('a3bd80ff41353f22',X'789C9BEC17EA1B10C9C850C650AD9E925A9C5CA46EA5A05E536AA8AEA3A09E965F54529498179F5F94920A12774BCC294E058A17672416A402F91A86463A9A3A0AB50AE4032E46060646180400C2EF1BBC');
+CREATE TABLE trials (
+	study_id INTEGER NOT NULL, 
+	"key" VARCHAR(64) NOT NULL, 
+	position INTEGER, 
+	spec TEXT NOT NULL, 
+	state VARCHAR(10) NOT NULL, 
+	attempt INTEGER NOT NULL, 
+	owner TEXT, 
+	lease_expires DOUBLE, 
+	result TEXT, 
+	error TEXT, 
+	updated DOUBLE NOT NULL, 
+	PRIMARY KEY (study_id, "key"), 
+	FOREIGN KEY(study_id) REFERENCES studies (id)
+);
+INSERT INTO "trials" VALUES(1,'8a4ce5e5ceedbdf8',0,'{"model":"FOLDER/base","model_fingerprint":"550ae2e4421f38ec","method":"head","kind":"head","options":{},"recipe":{"learning_rate":0.005,"batch_size":32,"schedule":"linear","warmup":0.1,"weight_decay":0.01,"gradient_clip":1.0},"task":"films","task_fingerprint":"a3bd80ff41353f22","fraction":1.0,"budget":{"amount":6.0,"unit":"steps"},"seed":0,"max_length":128,"evaluations":2,"precision":"fp32","engine":5,"stream":null}','done',1,NULL,NULL,'{"metric": "accuracy", "score": 50.0, "metrics": {"accuracy": 50.0, "macro_f1": 33.33333333333333, "matthews": 0.0, "f1": 66.66666666666666}, "validation_score": 50.0, "baseline_score": 50.0, "curve": [{"step": 3, "seconds": 1.5227655280000363, "examples": 52, "loss": 0.6915245056152344, "score": 50.0}, {"step": 6, "seconds": 2.9526353379999364, "examples": 126, "loss": 0.6893112262090048, "score": 50.0}], "train_seconds": 2.9526353379999364, "eval_seconds": 10.782768052000051, "setup_seconds": 15.22711239499995, "steps": 6, "examples_seen": 126, "train_flops": 8886528.0, "trainable_parameters": 34, "total_parameters": 4850, "peak_memory_bytes": 590417920, "delta_bytes": 1515, "delta_path": "FOLDER/old.files/deltas/old/8a4ce5e5ceedbdf8", "micro_batch": 32, "notes": [], "environment": {"python": "3.11.7", "os": "Linux", "cores": 2, "tuneworth": "0.1.0", "torch": "2.13.0+cpu", "transformers": "5.23.0", "tokenizers": "0.23.3", "peft": "0.21.2", "numpy": "2.4.6", "device": "cpu", "precision": "fp32", "threads": 2, "kernels": "fast"}, "chunks": [], "stages": []}',NULL,1.79574878298476791381e+09);
+INSERT INTO "trials" VALUES(1,'d370da96d7b4df65',1,'{"model":"FOLDER/base","model_fingerprint":"550ae2e4421f38ec","method":"bitfit","kind":"bitfit","options":{"subset":"all","add_missing":false},"recipe":{"learning_rate":0.004,"batch_size":32,"schedule":"linear","warmup":0.1,"weight_decay":0.0,"gradient_clip":1.0},"task":"films","task_fingerprint":"a3bd80ff41353f22","fraction":1.0,"budget":{"amount":6.0,"unit":"steps"},"seed":0,"max_length":128,"evaluations":2,"precision":"fp32","engine":5,"stream":null}','done',1,NULL,NULL,'{"metric": "accuracy", "score": 50.0, "metrics": {"accuracy": 50.0, "macro_f1": 33.33333333333333, "matthews": 0.0, "f1": 66.66666666666666}, "validation_score": 50.0, "baseline_score": 50.0, "curve": [{"step": 3, "seconds": 2.3777968280001005, "examples": 52, "loss": 0.6902891596158346, "score": 50.0}, {"step": 6, "seconds": 5.538046848000022, "examples": 126, "loss": 0.6894455750783285, "score": 50.0}], "train_seconds": 5.538046848000022, "eval_seconds": 0.6705599549999306, "setup_seconds": 1.8111708580000823, "steps": 6, "examples_seen": 126, "train_flops": 19345536.0, "trainable_parameters": 210, "total_parameters": 4850, "peak_memory_bytes": 590979072, "delta_bytes": 3255, "delta_path": "FOLDER/old.files/deltas/old/d370da96d7b4df65", "micro_batch": 32, "notes": [], "environment": {"python": "3.11.7", "os": "Linux", "cores": 2, "tuneworth": "0.1.0", "torch": "2.13.0+cpu", "transformers": "5.23.0", "tokenizers": "0.23.3", "peft": "0.21.2", "numpy": "2.4.6", "device": "cpu", "precision": "fp32", "threads": 2, "kernels": "fast"}, "chunks": [], "stages": []}',NULL,1.79574879220108318323e+09);
+INSERT INTO "trials" VALUES(1,'e9bd516def02f973',2,'{"model":"FOLDER/base","model_fingerprint":"550ae2e4421f38ec","method":"head","kind":"head","options":{},"recipe":{"learning_rate":0.005,"batch_size":32,"schedule":"linear","warmup":0.1,"weight_decay":0.01,"gradient_clip":1.0},"task":"films","task_fingerprint":"a3bd80ff41353f22","fraction":1.0,"budget":{"amount":6.0,"unit":"steps"},"seed":1,"max_length":128,"evaluations":2,"precision":"fp32","engine":5,"stream":null}','done',1,NULL,NULL,'{"metric": "accuracy", "score": 50.0, "metrics": {"accuracy": 50.0, "macro_f1": 33.33333333333333, "matthews": 0.0, "f1": 0.0}, "validation_score": 50.0, "baseline_score": 50.0, "curve": [{"step": 3, "seconds": 1.5736889749999818, "examples": 74, "loss": 0.7005450129508972, "score": 50.0}, {"step": 6, "seconds": 2.784407635999969, "examples": 126, "loss": 0.7094458738962809, "score": 50.0}], "train_seconds": 2.784407635999969, "eval_seconds": 0.2731758300000138, "setup_seconds": 0.09448260399994979, "steps": 6, "examples_seen": 126, "train_flops": 8886528.0, "trainable_parameters": 34, "total_parameters": 4850, "peak_memory_bytes": 590573568, "delta_bytes": 1501, "delta_path": null, "micro_batch": 32, "notes": [], "environment": {"python": "3.11.7", "os": "Linux", "cores": 2, "tuneworth": "0.1.0", "torch": "2.13.0+cpu", "transformers": "5.23.0", "tokenizers": "0.23.3", "peft": "0.21.2", "numpy": "2.4.6", "device": "cpu", "precision": "fp32", "threads": 2, "kernels": "fast"}, "chunks": [], "stages": []}',NULL,1.79574879547977614402e+09);
+INSERT INTO "trials" VALUES(1,'16a6e3f008946c47',3,'{"model":"FOLDER/base","model_fingerprint":"550ae2e4421f38ec","method":"bitfit","kind":"bitfit","options":{"subset":"all","add_missing":false},"recipe":{"learning_rate":0.004,"batch_size":32,"schedule":"linear","warmup":0.1,"weight_decay":0.0,"gradient_clip":1.0},"task":"films","task_fingerprint":"a3bd80ff41353f22","fraction":1.0,"budget":{"amount":6.0,"unit":"steps"},"seed":1,"max_length":128,"evaluations":2,"precision":"fp32","engine":5,"stream":null}','done',1,NULL,NULL,'{"metric": "accuracy", "score": 50.0, "metrics": {"accuracy": 50.0, "macro_f1": 33.33333333333333, "matthews": 0.0, "f1": 0.0}, "validation_score": 50.0, "baseline_score": 50.0, "curve": [{"step": 3, "seconds": 1.3901328319999493, "examples": 74, "loss": 0.6997378667195638, "score": 50.0}, {"step": 6, "seconds": 3.293563185999801, "examples": 126, "loss": 0.7090495228767395, "score": 50.0}], "train_seconds": 3.293563185999801, "eval_seconds": 0.4036462430000256, "setup_seconds": 0.09770972299997993, "steps": 6, "examples_seen": 126, "train_flops": 19345536.0, "trainable_parameters": 210, "total_parameters": 4850, "peak_memory_bytes": 592228352, "delta_bytes": 3241, "delta_path": null, "micro_batch": 32, "notes": [], "environment": {"python": "3.11.7", "os": "Linux", "cores": 2, "tuneworth": "0.1.0", "torch": "2.13.0+cpu", "transformers": "5.23.0", "tokenizers": "0.23.3", "peft": "0.21.2", "numpy": "2.4.6", "device": "cpu", "precision": "fp32", "threads": 2, "kernels": "fast"}, "chunks": [], "stages": []}',NULL,1.79574879944372940059e+09);
+INSERT INTO "trials" VALUES(1,'2312585ed62ba8ec',4,'{"model":"FOLDER/base","model_fingerprint":"550ae2e4421f38ec","method":"head","kind":"head","options":{},"recipe":{"learning_rate":0.005,"batch_size":32,"schedule":"linear","warmup":0.1,"weight_decay":0.01,"gradient_clip":1.0},"task":"films","task_fingerprint":"a3bd80ff41353f22","fraction":1.0,"budget":{"amount":6.0,"unit":"steps"},"seed":2,"max_length":128,"evaluations":2,"precision":"fp32","engine":5,"stream":null}','done',1,NULL,NULL,'{"metric": "accuracy", "score": 50.0, "metrics": {"accuracy": 50.0, "macro_f1": 33.33333333333333, "matthews": 0.0, "f1": 66.66666666666666}, "validation_score": 50.0, "baseline_score": 50.0, "curve": [{"step": 3, "seconds": 1.4469656369998347, "examples": 52, "loss": 0.6850639382998148, "score": 50.0}, {"step": 6, "seconds": 3.0552751759998955, "examples": 126, "loss": 0.6871283253033956, "score": 50.0}], "train_seconds": 3.0552751759998955, "eval_seconds": 0.2772633350000433, "setup_seconds": 0.05413989900000615, "steps": 6, "examples_seen": 126, "train_flops": 8886528.0, "trainable_parameters": 34, "total_parameters": 4850, "peak_memory_bytes": 590663680, "delta_bytes": 1515, "delta_path": null, "micro_batch": 32, "notes": [], "environment": {"python": "3.11.7", "os": "Linux", "cores": 2, "tuneworth": "0.1.0", "torch": "2.13.0+cpu", "transformers": "5.23.0", "tokenizers": "0.23.3", "peft": "0.21.2", "numpy": "2.4.6", "device": "cpu", "precision": "fp32", "threads": 2, "kernels": "fast"}, "chunks": [], "stages": []}',NULL,1.79574880296766352652e+09);
+INSERT INTO "trials" VALUES(1,'bf481098bc60cf59',5,'{"model":"FOLDER/base","model_fingerprint":"550ae2e4421f38ec","method":"bitfit","kind":"bitfit","options":{"subset":"all","add_missing":false},"recipe":{"learning_rate":0.004,"batch_size":32,"schedule":"linear","warmup":0.1,"weight_decay":0.0,"gradient_clip":1.0},"task":"films","task_fingerprint":"a3bd80ff41353f22","fraction":1.0,"budget":{"amount":6.0,"unit":"steps"},"seed":2,"max_length":128,"evaluations":2,"precision":"fp32","engine":5,"stream":null}','pending',0,NULL,NULL,NULL,NULL,1.79574875188835668569e+09);
+CREATE INDEX ix_trials_claim ON trials (study_id, state, position);
+COMMIT;
