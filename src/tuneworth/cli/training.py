@@ -11,10 +11,12 @@ from tuneworth.cli.common import (
     CheckpointEvery,
     Confidence,
     DataDir,
+    Delimiter,
     Device,
     DryRun,
     Margin,
     Pickle,
+    Quoting,
     Retry,
     Store,
     TimeLimit,
@@ -84,6 +86,11 @@ def compare(
     test: Annotated[Path | None, typer.Option(help="Test data; else a fifth of the training data is set aside.")] = None,
     text_pair: Annotated[str | None, typer.Option(help="Column of the second text, for text pairs.")] = None,
     kind: Annotated[str | None, typer.Option(help="classification or regression; else seen from the labels.")] = None,
+    delimiter: Delimiter = None,
+    quoting: Quoting = None,
+    skip_empty: Annotated[
+        bool, typer.Option("--skip-empty", help="Leave out the rows without a text or a label; else they are refused.")
+    ] = False,
     metric: Annotated[str | None, typer.Option(help="The primary metric; else the kind's default.")] = None,
     model: Annotated[str, typer.Option(help="minilm, a local directory or a hub name.")] = "minilm",
     methods: Annotated[str, typer.Option(help="Methods, separated by commas.")] = "head,full,bitfit,houlsby",
@@ -114,6 +121,9 @@ def compare(
         "label": label,
         "kind": kind,
         "metric": metric,
+        "delimiter": delimiter,
+        "quoting": quoting,
+        "skip_empty": skip_empty,
     }
     spec = StudySpec.parse(
         {
