@@ -14,7 +14,7 @@ from tuneworth.spec import Form
 from tuneworth.tasks.delimited import UNKNOWN
 from tuneworth.tasks.files import count_rows, distinct, rows_without, texts_of
 from tuneworth.tasks.tables import read_table
-from tuneworth.written import WRITERS
+from tuneworth.tasks.written import WRITERS
 
 if TYPE_CHECKING:
     from tuneworth.deltas.predictor import Predictor

@@ -146,3 +146,8 @@ def test_blanks_after_delimiters_and_columns_without_a_use(tmp_path: Path) -> No
     with pytest.raises(DataError, match="'label' more than once"):
         read(tmp_path / "v.csv", "text,label,label\nx,a,a\n")
     assert read(tmp_path / "w.csv", "text,n,n,label\nx,1,2,a\n").columns["label"] == ["a"]
+
+
+def test_a_header_with_quotes_that_are_not_those_of_csv(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"line 3: 3 fields"):
+        read(tmp_path / "t.csv", '"te"xt,label\nx,a\n"y, z",b\n', "label")

@@ -10,8 +10,9 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +35,10 @@ _HOW: Mapping[Quoting, Mapping[str, Any]] = {
 class Records:
     """The rows that have as many fields as the header, and `faults`, the lines of all others; `problem` is the first one's.
 
-    Row i begins at `lines[i]`, counted from 1, and ends at `ends[i]`.
+    Row i begins at `lines[i]`, counted from 1, and ends at `ends[i]`; of it the columns named in `header` are kept.
     """
 
-    header: list[str] = field(default_factory=list)
+    header: Sequence[str]
     rows: list[list[str]] = field(default_factory=list)
     lines: list[int] = field(default_factory=list)
     ends: list[int] = field(default_factory=list)
@@ -55,8 +56,9 @@ class Records:
         return [line for line, end in zip(self.lines, self.ends, strict=True) if end > line]
 
 
-def read_records(path: Path, text: str, names: Sequence[str], usual: str, form: Form) -> Records:
-    """The rows of `text`, which `path` holds; `usual` separates the columns of files with its suffix.
+def read_records(path: Path, text: str, names: Sequence[str], usual: str, form: Form, whole: bool) -> Records:
+    """The named columns of `text`, which `path` holds, or with `whole` all of them; `usual` separates the columns of files
+    with its suffix.
 
     Raises DataError: a column is not there, a row with more or fewer fields than the header, a quote left open.
     """
@@ -64,11 +66,13 @@ def read_records(path: Path, text: str, names: Sequence[str], usual: str, form: 
     if named:
         text = text[named.end() :]
     delimiter: str = form.delimiter or (named[1] if named else _delimiter(text, names, usual))
-    header = _header(text, delimiter)
-    for name in names:
-        position(path, header, name)
+    header = _header(text, delimiter, form.quoting or "double")
+    at = [position(path, header, name) for name in names]
     blanks = len(header) > 1 and all(cell.startswith(" ") for cell in header[1:])  # "a", "b"
-    found = _decide(text, {"delimiter": delimiter, "skipinitialspace": blanks}, form.quoting)
+    parse = partial(
+        _parse, text, header, range(len(header)) if whole else at, delimiter=delimiter, skipinitialspace=blanks
+    )
+    found = parse(form.quoting) if form.quoting else _decide(text, delimiter, parse)
     shift = 1 if named else 0
     if found.faults:
         remedy = "put quotes around a text that holds the delimiter or a line break, and write a quote in it twice"
@@ -98,34 +102,36 @@ def position(path: Path, header: Sequence[str], name: str) -> int:
 def _delimiter(text: str, names: Sequence[str], usual: str) -> str:
     """The suffix's own, if the header so read has the columns; else one by which it has."""
     wanted = {name.strip() for name in names}
-    for delimiter in (usual, *DELIMITERS):
+    for delimiter in usual + DELIMITERS:
         if wanted <= {cell.strip() for cell in _header(text, delimiter)}:
             return delimiter
     return usual
 
 
-def _header(text: str, delimiter: str) -> list[str]:
-    return next(filter(None, csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)), [])
+def _header(text: str, delimiter: str, quoting: Quoting = "double") -> list[str]:
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, **_HOW[quoting])
+    header: list[str] = next(filter(None, rows), [])
+    return header
 
 
-def _decide(text: str, how: Mapping[str, Any], said: Quoting | None) -> Records:
+def _decide(text: str, delimiter: str, parse: Callable[[Quoting], Records]) -> Records:
     """Quotes as RFC 4180 has them, unless that fails or swallows rows and another reading does not."""
-    quoted = _parse(text, how, said or "double")
-    if said or '"' not in text:
-        return quoted
+    quoted = parse("double")
     long = quoted.long
-    if not quoted.faults and not long:
+    if '"' not in text or not (quoted.faults or long):
         return quoted
-    plain = _parse(text, how, "none")
-    if not quoted.faults and not _swallows(quoted, plain, how["delimiter"]):
+    plain = parse("none")
+    # A header in quotes shows that its writer quotes; a lone column of a CSV has no delimiters to tell by.
+    joins = not text.lstrip().startswith('"') and (len(quoted.header) > 1 or delimiter == "\t")
+    if not quoted.faults and not (joins and _swallows(quoted, plain)):
         rows = "1 row goes" if len(long) == 1 else f"{len(long):,} rows go"
         quoted.notes = (
             f"{rows} over several lines, inside quotes (line {long[0]:,}); --quoting none takes each line for a row",
         )
         return quoted
     if quoted.faults and '\\"' in text:
-        escaped = _parse(text, how, "backslash")
-        if not escaped.faults and not _swallows(escaped, plain, how["delimiter"]):
+        escaped = parse("backslash")
+        if not escaped.faults and not (joins and _swallows(escaped, plain)):
             escaped.notes = ("inside quoted fields, quotes have a backslash before them; --quoting says otherwise",)
             return escaped
     if quoted.faults and plain.faults:
@@ -138,26 +144,22 @@ def _decide(text: str, how: Mapping[str, Any], said: Quoting | None) -> Records:
     return plain
 
 
-def _swallows(quoted: Records, plain: Records, delimiter: str) -> bool:
-    """Whether fields that go over several lines are rows joined by stray quotes: most of those lines are whole rows, and no
-    other line needs its quotes. A header in quotes shows that its writer quotes; a lone column of a CSV has no delimiters
-    to tell by."""
-    inside = {line for first, last in zip(quoted.lines, quoted.ends, strict=True) if last > first
-              for line in range(first, last + 1)}  # fmt: skip
-    if not inside or any(cell.startswith('"') for cell in plain.header):
-        return False
-    if len(plain.header) == 1:
-        return delimiter == "\t"
+def _swallows(quoted: Records, plain: Records) -> bool:
+    """Whether the fields that go over several lines are rows joined by stray quotes: most of those lines are whole rows by
+    themselves, and no other line needs its quotes."""
+    spans = [(first, last) for first, last in zip(quoted.lines, quoted.ends, strict=True) if last > first]
+    inside = {line for first, last in spans for line in range(first, last + 1)}
     if any(line not in inside for line in plain.faults):
         return False
     return 2 * sum(line in inside for line in plain.lines) > len(inside)
 
 
-def _parse(text: str, how: Mapping[str, Any], quoting: Quoting) -> Records:
+def _parse(text: str, header: Sequence[str], at: Sequence[int], quoting: Quoting, **how: Any) -> Records:
     if quoting == "backslash":  # the module would drop every backslash; only one before a quote is an escape
         text = re.sub(r'\\+(?!["\\])', lambda run: 2 * run[0], text)
     reader = csv.reader(io.StringIO(text, newline=""), **_HOW[quoting], **how, strict=True)
-    found = Records()
+    found = Records([header[i] for i in at])
+    begun = False
     while True:
         line = reader.line_num + 1
         try:
@@ -167,13 +169,11 @@ def _parse(text: str, how: Mapping[str, Any], quoting: Quoting) -> Records:
             return found
         if row is None:
             return found
-        if not row:  # a blank line
-            continue
-        if not found.header:
-            found.header = row
-        elif len(row) != len(found.header):
-            found.add_fault(line, f"{len(row)} fields, the header has {len(found.header)}")
-        else:
-            found.rows.append(row)
+        if row and not begun:
+            begun = True  # this was the header
+        elif row and len(row) != len(header):
+            found.add_fault(line, f"{len(row)} fields, the header has {len(header)}")
+        elif row:
+            found.rows.append([row[i] for i in at])
             found.lines.append(line)
             found.ends.append(reader.line_num)

@@ -111,7 +111,7 @@ def where(table: Table, rows: Sequence[int]) -> str:
 
 def _delimited(usual: str) -> _Reader:
     def read(path: Path, names: Sequence[str], form: Form, whole: bool) -> Table:
-        found = read_records(path, read_text(path), names, usual, form)
+        found = read_records(path, read_text(path), names, usual, form, whole)
         at = [position(path, found.header, name) for name in names]
         columns = {name: [row[i] for row in found.rows] for name, i in zip(names, at, strict=True)}
         every = [(name, [row[i] for row in found.rows]) for i, name in enumerate(found.header)] if whole else []
