@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from commands import tuneworth
 from tuneworth.errors import DataError, SpecError
 from tuneworth.spec import FileTask, Form
 from tuneworth.tasks.tables import Table, read_table
@@ -151,3 +152,14 @@ def test_blanks_after_delimiters_and_columns_without_a_use(tmp_path: Path) -> No
 def test_a_header_with_quotes_that_are_not_those_of_csv(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"line 3: 3 fields"):
         read(tmp_path / "t.csv", '"te"xt,label\nx,a\n"y, z",b\n', "label")
+
+
+def test_compare_takes_what_is_said_of_a_file(tiny_model: Path, tmp_path: Path) -> None:
+    train = tmp_path / "t.csv"
+    train.write_text("text#label\n" + '"x#a\ny"#b\n' * 10 + "#a\n")
+    asked = ["compare", "--train", train, "--text", "text", "--label", "label", "--model", tiny_model, "--dry-run"]
+    form = ["--delimiter", "#", "--quoting", "none"]
+    assert "--skip-empty" in tuneworth(*asked, *form).err
+    assert tuneworth(*asked, *form, "--skip-empty", "--methods", "head").code == 0
+    said = tuneworth(*asked, "--delimiter", "##")
+    assert (said.code, said.err.splitlines()[0]) == (2, "error: '##' cannot separate columns")

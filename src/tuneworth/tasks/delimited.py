@@ -64,7 +64,7 @@ def read_records(path: Path, text: str, names: Sequence[str], usual: str, form: 
     """
     named = re.match(r"\"?sep=(.)\"?\r?\n", text)  # Excel's own first line, where it exports by a country's habits
     if named:
-        text = text[named.end() :]
+        text = "\n" + text[named.end() :]
     delimiter: str = form.delimiter or (named[1] if named else _delimiter(text, names, usual))
     header = _header(text, delimiter, form.quoting or "double")
     at = [position(path, header, name) for name in names]
@@ -73,12 +73,10 @@ def read_records(path: Path, text: str, names: Sequence[str], usual: str, form: 
         _parse, text, header, range(len(header)) if whole else at, delimiter=delimiter, skipinitialspace=blanks
     )
     found = parse(form.quoting) if form.quoting else _decide(text, delimiter, parse)
-    shift = 1 if named else 0
     if found.faults:
         remedy = "put quotes around a text that holds the delimiter or a line break, and write a quote in it twice"
-        raise DataError(f"{str(path)!r}, line {found.faults[0] + shift:,}: {found.problem}",
+        raise DataError(f"{str(path)!r}, line {found.faults[0]:,}: {found.problem}",
                         f"is that line a row? {remedy}; or say how it is written with --delimiter or --quoting")  # fmt: skip
-    found.lines = [line + shift for line in found.lines]
     if form.delimiter is None and delimiter != usual:
         found.notes = (*found.notes, f"its columns are separated by {delimiter!r}")
     found.notes = tuple(f"{path.name}: {note}" for note in found.notes)
