@@ -72,6 +72,11 @@ def write(path: Path, rows: list[dict[str, str]]) -> Path:
 def read(path: Path) -> list[dict[str, Any]]:
     if path.suffix == ".jsonl":
         return [json.loads(line) for line in path.read_text().splitlines()]
+    if path.suffix == ".parquet":
+        import pyarrow.parquet as pq
+
+        rows: list[dict[str, Any]] = pq.read_table(path).to_pylist()
+        return rows
     with path.open(newline="") as file:
         return list(csv.DictReader(file, delimiter="\t" if path.suffix == ".tsv" else ","))
 
@@ -80,28 +85,126 @@ def predict(delta: Path, source: Path, target: Path, *more: str) -> Said:
     return tuneworth("predict", delta, "--input", source, "--output", target, *more)
 
 
-@pytest.mark.parametrize("suffix", ["csv", "tsv", "jsonl"])
+@pytest.mark.parametrize("suffix", ["csv", "tsv", "jsonl", "parquet"])
 def test_labels_for_every_row_in_order(tuned: Tuned, tmp_path: Path, suffix: str) -> None:
     source = write(tmp_path / "new.csv", [{"id": str(i), "first": text} for i, text in enumerate(TEXTS)])
     target = tmp_path / f"out.{suffix}"
     said = predict(tuned.single, source, target)
     assert said.code == 0, said
-    assert said.out.strip() == f"5 predictions: {target}"
+    assert said.out.splitlines()[0] == f"5 predictions: {target}"
     expected = Predictor(tuned.single).predict(TEXTS)
     found = read(target)
+    assert [list(row) for row in found] == 5 * [["id", "first", "label", "confidence"]]
+    assert [row["id"] for row in found] == list("01234")
     assert [row["first"] for row in found] == TEXTS
     assert [row["label"] for row in found] == [answer["label"] for answer in expected]
-    assert [float(row["score"]) for row in found] == [answer["score"] for answer in expected]
+    assert [float(row["confidence"]) for row in found] == [answer["score"] for answer in expected]
     assert sorted(tmp_path.iterdir()) == sorted([source, target])
 
 
-def test_json_lines_hold_every_probability(tuned: Tuned, tmp_path: Path) -> None:
-    source = write(tmp_path / "new.jsonl", [{"first": text} for text in TEXTS])
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
+def test_a_column_for_the_probability_of_each_class(tuned: Tuned, tmp_path: Path, suffix: str) -> None:
+    source, target = write(tmp_path / "new.jsonl", [{"first": text} for text in TEXTS]), tmp_path / f"out.{suffix}"
+    assert predict(tuned.single, source, target, "--probabilities").code == 0
+    for row in read(target):
+        assert list(row) == ["first", "label", "confidence", "probability_no", "probability_yes"]
+        probabilities = {name: float(row[f"probability_{name}"]) for name in ("no", "yes")}
+        assert sum(probabilities.values()) == pytest.approx(1)
+        assert float(row["confidence"]) == max(probabilities.values()) == probabilities[row["label"]]
+
+
+def test_a_number_has_no_probabilities(tuned: Tuned, tmp_path: Path) -> None:
+    source = write(tmp_path / "new.jsonl", [{"first": "a"}])
+    refused(predict(tuned.number, source, tmp_path / "out.csv", "--probabilities"), "leave out --probabilities")
+    assert predict(tuned.number, source, tmp_path / "out.jsonl").code == 0
+    assert list(read(tmp_path / "out.jsonl")[0]) == ["first", "label"]
+
+
+def test_columns_that_the_input_has_are_not_overwritten(tuned: Tuned, tmp_path: Path) -> None:
+    source = write(tmp_path / "new.csv", [{"label": "gold", "first": "a", "Confidence": "high"}])
+    said = predict(tuned.single, source, tmp_path / "out.csv")
+    (row,) = read(tmp_path / "out.csv")
+    assert list(row) == ["label", "first", "Confidence", "predicted_label", "predicted_confidence"]
+    assert (row["label"], row["Confidence"]) == ("gold", "high")
+    assert "predicted_label, predicted_confidence: the input has" in said.out
+    assert predict(tuned.single, source, tmp_path / "text.jsonl", "--text", "label").code == 0
+    assert read(tmp_path / "text.jsonl")[0]["label"] == "gold"
+    assert predict(tuned.single, tmp_path / "out.csv", tmp_path / "again.csv").code == 0
+    assert len(read(tmp_path / "again.csv")[0]) == 7
+
+
+def test_values_keep_their_types_where_the_format_has_them(tuned: Tuned, tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    given = pa.table(
+        {"id": pa.array([7, None], pa.int16()), "first": ["a", "b"], "tags": [["x", "é"], []], "raw": [b"\0", b""]}
+    )
+    source = tmp_path / "new.parquet"
+    pq.write_table(given, source)
+    assert predict(tuned.single, source, tmp_path / "out.parquet").code == 0
+    out = pq.read_table(tmp_path / "out.parquet")
+    assert out.select(given.column_names).cast(given.schema) == given
+    assert out.select(given.column_names).schema.types == given.schema.types
+    for suffix in ("csv", "jsonl"):
+        refused(predict(tuned.single, source, tmp_path / f"out.{suffix}"), "holds bytes", ".parquet")
+    pq.write_table(given.drop_columns("raw"), source)
+    assert predict(tuned.single, source, tmp_path / "out.csv").code == 0
+    assert [(row["id"], row["tags"]) for row in read(tmp_path / "out.csv")] == [("7", '["x", "é"]'), ("", "[]")]
     assert predict(tuned.single, source, tmp_path / "out.jsonl").code == 0
-    for row in read(tmp_path / "out.jsonl"):
-        assert set(row["probabilities"]) == {"yes", "no"}
-        assert sum(row["probabilities"].values()) == pytest.approx(1)
-        assert row["score"] == max(row["probabilities"].values()) == row["probabilities"][row["label"]]
+    assert [(row["id"], row["tags"]) for row in read(tmp_path / "out.jsonl")] == [(7, ["x", "é"]), (None, [])]
+
+
+def test_json_objects_keep_their_keys(tuned: Tuned, tmp_path: Path) -> None:
+    source = tmp_path / "new.jsonl"
+    source.write_text(
+        '{"first": "a", "id": 1, "meta": {"x": [1.50, null]}}\n\n{"id": "two", "first": "b", "half": "\\ud83d"}\n'
+    )
+    said = predict(tuned.single, source, tmp_path / "out.jsonl")
+    assert said.code == 0, said
+    rows = [list(row.items())[:3] for row in read(tmp_path / "out.jsonl")]
+    assert rows[0] == [("first", "a"), ("id", 1), ("meta", {"x": [1.5, None]})]
+    assert rows[1] == [("first", "b"), ("id", "two"), ("half", "\ud83d")]
+    refused(predict(tuned.single, source, tmp_path / "out.csv"), "half", "emoji", ".jsonl")
+    refused(predict(tuned.single, source, tmp_path / "out.parquet"), "Parquet cannot hold", ".jsonl")
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_rows_without_a_text_stay_and_get_no_label(tuned: Tuned, tmp_path: Path) -> None:
+    source = write(
+        tmp_path / "gap.csv", [{"id": "0", "first": "a"}, {"id": "1", "first": " "}, {"id": "2", "first": "c"}]
+    )
+    for suffix in ("csv", "jsonl", "parquet"):
+        said = predict(tuned.single, source, tmp_path / f"out.{suffix}", "--probabilities")
+        assert said.out.startswith("2 predictions: ")
+        assert "1 of 3 rows (line 3) without a text: no label there" in said.out
+        found = read(tmp_path / f"out.{suffix}")
+        assert [row["id"] for row in found] == ["0", "1", "2"]
+        assert [bool(row["label"]) and bool(row["probability_yes"]) for row in found] == [True, False, True]
+    refused(
+        predict(tuned.single, write(tmp_path / "none.csv", [{"id": "0", "first": ""}]), tmp_path / "n.csv"),
+        "no text in 'first'",
+    )
+
+
+def test_every_line_of_a_file_with_stray_quotes_is_a_row(tuned: Tuned, tmp_path: Path) -> None:
+    source, target = tmp_path / "quotes.tsv", tmp_path / "out.tsv"
+    texts = [f"visit {i}" for i in range(12)]
+    texts[3], texts[8] = '"visit 3', 'visit 8"'
+    source.write_text("id\tfirst\n" + "".join(f"{i}\t{text}\n" for i, text in enumerate(texts)))
+    said = predict(tuned.single, source, target)
+    assert [row["first"] for row in read(target)] == texts
+    assert "quotes.tsv: quotes were read as characters" in said.out
+    assert "8 predictions" not in predict(tuned.single, source, tmp_path / "o.csv", "--quoting", "none").out
+    assert predict(tuned.single, source, tmp_path / "o.csv", "--quoting", "double").out.startswith("7 predictions")
+
+
+def test_columns_of_one_name_are_kept_where_the_format_has_them(tuned: Tuned, tmp_path: Path) -> None:
+    source = tmp_path / "new.csv"
+    source.write_text(",n,first,n\n0,1,a,2\n")
+    assert predict(tuned.single, source, tmp_path / "out.csv").code == 0
+    assert (tmp_path / "out.csv").read_text().startswith(",n,first,n,label,confidence\n0,1,a,2,")
+    refused(predict(tuned.single, source, tmp_path / "out.jsonl"), "'n' more than once", ".csv or .tsv")
 
 
 def test_pairs(tuned: Tuned, tmp_path: Path) -> None:
@@ -129,7 +232,9 @@ def test_more_rows_than_fit_into_one_go(tuned: Tuned, tmp_path: Path, monkeypatc
     assert predict(tuned.single, source, tmp_path / "parts.jsonl").code == 0
     whole, parts = read(tmp_path / "whole.jsonl"), read(tmp_path / "parts.jsonl")
     assert [row["label"] for row in whole] == [row["label"] for row in parts]
-    assert [row["score"] for row in whole] == pytest.approx([row["score"] for row in parts], abs=0.01)  # bf16: padding
+    assert [row["confidence"] for row in whole] == pytest.approx(
+        [row["confidence"] for row in parts], abs=0.01
+    )  # bf16: padding
 
 
 def test_a_base_model_that_moved_is_found_with_an_option(tuned: Tuned, tmp_path: Path) -> None:
@@ -182,13 +287,14 @@ def test_input_files(tuned: Tuned, tmp_path: Path) -> None:
     refused(predict(tuned.single, tmp_path / "empty.csv", target), "empty.csv' is empty")
     (tmp_path / "latin.csv").write_bytes(b"first\ncaf\xe9\n")
     refused(predict(tuned.single, tmp_path / "latin.csv", target), "not UTF-8", "line 2")
-    refused(predict(tuned.single, write(tmp_path / "gap.csv", [{"first": "a", "b": "c"}, {"first": " ", "b": "c"}]), target),
-            "'first' is empty in 1 of 2 rows (line 3)")  # fmt: skip
+    (tmp_path / "half.jsonl").write_text('{"first": "a"}\n{"first": "cut \\ud83d"}\n')
+    refused(predict(tuned.single, tmp_path / "half.jsonl", target), "'first' holds half a character", "(line 2)")
+    assert not target.exists()
 
 
 def test_output_files(tuned: Tuned, tmp_path: Path) -> None:
     source = write(tmp_path / "new.csv", [{"first": "a"}])
-    refused(predict(tuned.single, source, tmp_path / "out.xlsx"), "'.xlsx'", ".csv, .tsv or .jsonl")
+    refused(predict(tuned.single, source, tmp_path / "out.xlsx"), "'.xlsx'", ".csv, .tsv, .jsonl or .parquet")
     refused(predict(tuned.single, source, tmp_path / "no" / "out.csv"), "no directory", "make it first")
     (tmp_path / "folder.csv").mkdir()
     refused(predict(tuned.single, source, tmp_path / "folder.csv"), "folder.csv' is a directory")

@@ -89,7 +89,8 @@ file_tasks = st.builds(
     FileTask,
     train=paths, test=st.none() | paths, text=names, text_pair=st.none() | names, label=names,
     kind=st.sampled_from([None, "classification", "regression"]), metric=st.none() | names,
-    test_fraction=st.floats(0.01, 0.99), split_seed=st.integers(0, 2**31),
+    test_fraction=st.floats(0.01, 0.99), split_seed=st.integers(0, 2**31), delimiter=st.sampled_from([None, ";", "\t"]),
+    quoting=st.sampled_from([None, "double", "backslash", "none"]), skip_empty=st.booleans(),
 )  # fmt: skip
 
 

@@ -2,25 +2,51 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tuneworth.deltas.files import read_info
 from tuneworth.errors import DataError
-from tuneworth.tasks.files import read_texts
+from tuneworth.spec import Form
+from tuneworth.tasks.delimited import UNKNOWN
+from tuneworth.tasks.files import count_rows, distinct, rows_without, texts_of
+from tuneworth.tasks.tables import read_table
+from tuneworth.tasks.written import WRITERS
+
+if TYPE_CHECKING:
+    from tuneworth.deltas.predictor import Predictor
 
 CHUNK = 512
-_DELIMITERS = {".csv": ",", ".tsv": "\t"}
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """How many rows got a label, and what there is to say about the others, the columns and how the file was read."""
+
+    count: int
+    notes: tuple[str, ...]
 
 
 def predict_file(
-    delta: Path, source: Path, target: Path, text: str | None, text_pair: str | None, model: str | None, device: str,
+    delta: Path,
+    source: Path,
+    target: Path,
+    text: str | None = None,
+    text_pair: str | None = None,
+    model: str | None = None,
+    device: str = "auto",
     allow_pickle: bool = False,
-) -> int:  # fmt: skip
-    """Label every row of `source` and write `target` whole or not at all. Returns how many. Raises UserError."""
+    form: Form = UNKNOWN,
+    probabilities: bool = False,
+) -> Predicted:
+    """Write `target`, whole or not at all: every row of `source` in its order with all its columns, and beside them `label`
+    and, for classes, `confidence` and with `probabilities` one column a class. A row without a text gets none of them.
+
+    Where the input has a column of one of these names, they are `predicted_label` and so on. Raises UserError.
+    """
     info = read_info(delta)
     first, second = (*info.columns, None, None)[:2]
     columns = [text or first, text_pair or second]
@@ -29,40 +55,87 @@ def predict_file(
                         "name them with --text" + (" and --text-pair" if info.pairs else ""))  # fmt: skip
     if text_pair and not info.pairs:
         raise DataError(f"{str(delta)!r} was tuned on single texts", "leave out --text-pair")
+    if probabilities and info.labels is None:
+        raise DataError(f"{str(delta)!r} predicts a number, which has no probabilities", "leave out --probabilities")
     _check_target(target, source)
-    texts, pairs = read_texts(source, columns[0], columns[1] if info.pairs else None)
-
-    import numpy as np
-    from rich.console import Console
-    from rich.progress import track
+    names = distinct([name for name in columns[: 2 if info.pairs else 1] if name is not None])
+    table = read_table(source, names, form, whole=True)
+    empty = rows_without(table, names)
+    texts = [texts_of(table.without(set(empty)), name) for name in names]
+    if not texts[0]:
+        raise DataError(f"{str(source)!r} has no text in {' and '.join(map(repr, names))}", "is that the column?")
+    write = WRITERS[target.suffix.lower()](source, table.every)
 
     from tuneworth.deltas.predictor import Predictor
+
+    predictor = Predictor(delta, model, device, allow_pickle)
+    cut = _cut(predictor, texts)
+    answers, blank = iter(_answers(predictor, texts)), set(empty)
+    rows = [None if row in blank else next(answers) for row in range(len(table.where))]
+    added = _columns(rows, info.labels if probabilities else (), info.labels is not None)
+    prefix = _prefix(added, [name for name, _ in table.every])
+    try:
+        _write(target, lambda scratch: write(scratch, {prefix + name: values for name, values in added.items()}))
+    except OSError as error:
+        raise DataError(f"cannot write {str(target)!r}: {error.strerror}", "give --output another path") from None
+    notes = [*table.notes, *cut]
+    if empty:
+        notes.append(f"{count_rows(table, empty)} without a text: no label there")
+    if prefix:
+        notes.append(
+            f"the predictions are in {', '.join(prefix + name for name in added)}: the input has columns of their names"
+        )
+    return Predicted(len(rows) - len(empty), tuple(notes))
+
+
+def _cut(predictor: Predictor, texts: list[list[str]]) -> list[str]:
+    """How many of the texts the model did not see whole."""
+    import numpy as np
+
     from tuneworth.tasks import Examples
     from tuneworth.tasks.lengths import counter, longer
 
-    predictor = Predictor(delta, model, device, allow_pickle)
-    rows: list[dict[str, Any]] = []
+    length = predictor.info.max_length
+    given = Examples(texts[0], texts[1] if len(texts) > 1 else None, np.empty(len(texts[0])))
+    cut = longer(given, length, counter(predictor.tokenizer)).cut(length)
+    return [f"{cut:,} of {len(texts[0]):,} texts are longer than {length:,} tokens and were cut there"] if cut else []
+
+
+def _answers(predictor: Predictor, texts: list[list[str]]) -> Iterator[dict[str, Any]]:
+    """What the predictor says of each text, or pair of texts: `texts` holds the columns."""
+    from rich.console import Console
+    from rich.progress import track
+
     console = Console(stderr=True)
-    for start in track(range(0, len(texts), CHUNK), "predicting", console=console, disable=not console.is_terminal):
-        part = slice(start, start + CHUNK)
-        for offset, answer in enumerate(predictor.predict(texts[part], pairs[part] if pairs else None)):
-            given = {columns[0]: texts[start + offset], **({str(columns[1]): pairs[start + offset]} if pairs else {})}
-            rows.append({**given, **answer})
-    cut = longer(Examples(texts, pairs, np.empty(len(texts))), info.max_length, counter(predictor.tokenizer))
-    if number := cut.cut(info.max_length):
-        console.print(f"{number:,} of {len(texts):,} texts are longer than {info.max_length:,} tokens and were cut there",
-                      highlight=False)  # fmt: skip
-    try:
-        _write(target, rows)
-    except OSError as error:
-        raise DataError(f"cannot write {str(target)!r}: {error.strerror}", "give --output another path") from None
-    return len(rows)
+    starts = range(0, len(texts[0]), CHUNK)
+    for start in track(starts, "predicting", console=console, disable=not console.is_terminal):
+        yield from predictor.predict(*(column[start : start + CHUNK] for column in texts))
+
+
+def _columns(
+    answers: Sequence[Mapping[str, Any] | None], named: Sequence[str] | None, classes: bool
+) -> dict[str, list[Any]]:
+    """What is written beside each row: its label, its confidence where that is a class, and each named class's probability."""
+    added = {"label": [answer and answer["label"] for answer in answers]}
+    if classes:
+        added["confidence"] = [answer and answer["score"] for answer in answers]
+    for name in named or ():
+        added[f"probability_{name}"] = [answer and answer["probabilities"][name] for answer in answers]
+    return added
+
+
+def _prefix(added: Iterable[str], names: Iterable[str]) -> str:
+    """What makes the new names differ from the input's, in whatever case."""
+    taken, prefix = {name.casefold() for name in names}, ""
+    while any((prefix + name).casefold() in taken for name in added):
+        prefix += "predicted_"
+    return prefix
 
 
 def _check_target(target: Path, source: Path) -> None:
-    if target.suffix.lower() not in (*_DELIMITERS, ".jsonl"):
+    if target.suffix.lower() not in WRITERS:
         what = repr(target.suffix) if target.suffix else "a file without a suffix"
-        raise DataError(f"cannot write {what}", "end --output in .csv, .tsv or .jsonl")
+        raise DataError(f"cannot write {what}", "end --output in .csv, .tsv, .jsonl or .parquet")
     if not target.absolute().parent.is_dir():
         raise DataError(f"there is no directory {str(target.parent)!r}", "make it first")
     if target.is_dir():
@@ -71,18 +144,10 @@ def _check_target(target: Path, source: Path) -> None:
         raise DataError(f"{str(target)!r} is the input", "give --output another path")
 
 
-def _write(target: Path, rows: list[dict[str, Any]]) -> None:
+def _write(target: Path, write: Callable[[Path], None]) -> None:
     scratch = target.with_name(f".{target.name}.{os.getpid()}")
-    suffix = target.suffix.lower()
     try:
-        with scratch.open("w", encoding="utf-8", newline="") as file:
-            if suffix == ".jsonl":
-                file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-            else:
-                names = [name for name in rows[0] if name != "probabilities"]
-                writer = csv.DictWriter(file, names, delimiter=_DELIMITERS[suffix], extrasaction="ignore")
-                writer.writeheader()
-                writer.writerows(rows)
+        write(scratch)
         os.replace(scratch, target)
     finally:
         scratch.unlink(missing_ok=True)

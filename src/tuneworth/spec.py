@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from tuneworth.errors import SpecError, did_you_mean
 
@@ -26,6 +26,7 @@ SHORTEST = 128
 
 Precision = Literal["auto", "bf16", "fp32"]
 Kind = Literal["classification", "regression"]
+Quoting = Literal["double", "backslash", "none"]
 State = Literal["pending", "running", "done", "failed"]
 Unit = Literal["epochs", "steps", "seconds", "flops"]
 ClaimTest = Literal["equivalent", "better", "no-worse", "spread-no-larger", "spread-larger", "inconsistent-gain"]
@@ -97,6 +98,27 @@ class Recipe(Frozen):
     gradient_clip: Annotated[float, Field(gt=0)] = 1.0
 
 
+def _delimiter(value: Any) -> Any:
+    sign = {"tab": "\t", "\\t": "\t"}.get(value, value)  # what can be typed in a shell
+    if not isinstance(sign, str) or len(sign) != 1 or sign in '"\r\n\0':
+        raise SpecError(f"{value!r} cannot separate columns", "give one character, like ';' or 'tab'")
+    return sign
+
+
+Delimiter = Annotated[str, BeforeValidator(_delimiter)]
+
+
+class Form(Frozen):
+    """How CSV and TSV files are written; None: as reading them shows.
+
+    `delimiter` separates the columns. A quote is `double` (RFC 4180: doubled inside a quoted field), `backslash` (after one
+    there) or `none` (a character like any other, and each line is a row).
+    """
+
+    delimiter: Delimiter | None = None
+    quoting: Quoting | None = None
+
+
 class FileTask(Frozen):
     """A task in the user's own files: `[task.NAME]` in a study file, or the flags of `tuneworth compare`."""
 
@@ -113,6 +135,15 @@ class FileTask(Frozen):
     """Leave out training rows that repeat another one, or whose text stands in test."""
     test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
     split_seed: int = 0
+    delimiter: Delimiter | None = None
+    quoting: Quoting | None = None
+    """As in Form."""
+    skip_empty: bool = False
+    """Leave out the rows without a text or without a label, instead of refusing the file."""
+
+    @property
+    def form(self) -> Form:
+        return Form(delimiter=self.delimiter, quoting=self.quoting)
 
 
 class MethodVariant(Frozen):

@@ -208,6 +208,8 @@ def test_after_compare_the_next_command_is_a_compare_too(
          "tuneworth compare --train r.csv --text t --label l --methods head --seeds 5 --budget 6epochs"),
         ({"fractions": [1 / 3]},
          "tuneworth compare --train r.csv --text t --label l --fractions 0.3333333333333333 --budget 6epochs"),
+        ({"task": {"r": {"train": "r.csv", "text": "t", "label": "l", "delimiter": "\t", "quoting": "none", "skip_empty": True}}},
+         "tuneworth compare --train r.csv --text t --label l --delimiter tab --quoting none --skip-empty --budget 6epochs"),
         ({"models": ["minilm", "other"]}, None),
         ({"max_length": 64}, "tuneworth compare --train r.csv --text t --label l --max-length 64 --budget 6epochs"),
         ({"task": {"r": {"train": "r.csv", "text": "t", "label": "l", "positive": "a b", "drop_duplicates": True}}},

@@ -39,7 +39,8 @@ def test_any_study_reads_back_as_it_was(spec: StudySpec, tmp_path: Path) -> None
 
 
 def test_a_task_in_files_keeps_its_columns_and_leaves_out_what_is_unset(tmp_path: Path) -> None:
-    task = FileTask(train=tmp_path / "re views.csv", text="review", label='the "stars"', kind="regression")
+    task = FileTask(train=tmp_path / "re views.csv", text="review", label='the "stars"', kind="regression", delimiter="tab",
+                    quoting="none", skip_empty=True)  # fmt: skip
     spec = StudySpec(name="mine", tasks=("reviews",), task={"reviews": task})
     text = to_toml(spec)
     assert "text_pair" not in text

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tuneworth.errors import DataError, SpecError, UserError
+from tuneworth.errors import DataError, SpecError
 from tuneworth.spec import FileTask
 from tuneworth.tasks import fingerprint, get_task
-from tuneworth.tasks.files import from_files, read_texts
+from tuneworth.tasks.files import from_files, texts_of
+from tuneworth.tasks.tables import read_table
 
 Rows = list[dict[str, Any]]
 
@@ -125,12 +126,11 @@ GOOD = "".join(f"t{i},{'ab'[i % 2]}\n" for i in range(8))
         ("t.csv", f"{HEAD}x,a\n\0,b\n".encode(), "NUL character \\(line 3\\)"),
         ("t.csv", f"{HEAD}x,a\nx,y,b\n".encode(), "line 3: 3 fields, the header has 2"),
         ("t.csv", f'{HEAD}"two\nlines",a\nb\n'.encode(), "line 4: 1 fields, the header has 2"),
-        ("t.csv", f'{HEAD}x,a\n"open,b\n'.encode(), "line 3: .*\n.*quote left open"),
-        ("t.csv", f"{HEAD}{'x' * 200_000},a\n".encode(), "line 2: field larger"),
+        ("t.csv", f'{HEAD}"x, or y",a\n"open,b\n'.encode(), "line 3: .*quote left open"),
+        ("t.csv", b"# exported\ntext,label\nx,a\n", "no column 'text'\nits first line must name the columns"),
+        ("t.csv", f"{HEAD}x,a\n(2 rows)\n".encode(), "line 3: 1 fields, the header has 2\nis that line a row"),
         ("t.csv", b"text,label,text\nx,a,y\n", "names column 'text' more than once"),
         ("t.csv", b"txt,label\nx,a\n", "no column 'text'\ndid you mean 'txt'"),
-        ("t.csv", b"text;label\nx;a\n", "no column 'text'\n.*separate the columns with ',', not ';'"),
-        ("t.tsv", b"text,label\nx,a\n", "separate the columns with '\\\\t', not ','"),
         ("t.csv", f"{HEAD}{GOOD}  ,a\n,b\n".encode(), "'text' is empty in 2 of 10 rows \\(lines 10 and 11\\)"),
         ("t.csv", f"{HEAD}{GOOD}x,\n".encode(), "label 'label' is missing in 1 of 9 rows \\(line 10\\)"),
         ("t.csv", f"{HEAD}{GOOD}x,c\n".encode(), "the label 'c' is seen once only \\(line 10\\)"),
@@ -139,7 +139,12 @@ GOOD = "".join(f"t{i},{'ab'[i % 2]}\n" for i in range(8))
         ("t.csv", f"{HEAD}{NUMBERS}x,nan\n".encode(), "line 32: .*'nan', not a fin"),
         ("t.csv", (HEAD + "t,0.5\n" * 5).encode(), "every target 'label' is '0.5'"),
         ("t.jsonl", b'{"text": "x", "label": 1}\n{"text": \n', "line 2 is not JSON: Expecting value"),
-        ("t.jsonl", b'\n["x", 1]\n', "line 2 is no JSON object"),
+        ("t.jsonl", b'\n["x", 1]\n', "line 2 is no JSON object\n`jq"),
+        ("t.jsonl", b'{\n"text": "x"\n}\n', "line 1 is not JSON: .*\nwrite one JSON object a line: `jq"),
+        ("t.jsonl", b'{"text": "\\ud83d", "label": 1}\n{"text": "x", "label": 1}\n', "half a character .*\\(line 1\\)"),
+        ("t.jsonl", b'{"text": "x", "label": 1}\n{"text": "x", "label": "\\udc00"}\n', "line 2: .*half a character"),
+        ("t.jsonl", b'{"text": "x", "label": 1}\n{"text": "x", "label": [1, 2]}\n', "line 2: .*which is a list"),
+        ("t.jsonl", b'{"text": "x", "label": {"a": 1}}\n{"text": "x", "label": 1}\n', "line 1: .*which is a dict"),
         ("t.jsonl", b'{"text": "x", "label": 1}\n{"text": "x", "labl": 1}\n', "line 2: no key .*\ndid you mean 'labl'"),
         ("t.jsonl", b'{"text": null, "label": 1}\n{"text": "x", "label": 1}\n', "'text' is empty in 1 of 2 rows"),
         ("t.jsonl", b'{"text": 7, "label": 1}\n{"text": "x", "label": 1}\n', "line 1: 'text' is 7, not a text"),
@@ -165,6 +170,9 @@ def test_parquet_columns_are_checked(tmp_path: Path) -> None:
     path = write(tmp_path / "t.parquet", rows())
     with pytest.raises(DataError, match="no column 'texts'\ndid you mean 'text'"):
         task(path, text="texts").load(None)
+    binary = write(tmp_path / "b.parquet", [{"text": b"x", "label": "a"}, {"text": b"y", "label": "b"}])
+    with pytest.raises(DataError, match=r"row 1: 'text' is b'x', not a text"):
+        task(binary).load(None)
     nothing = write(tmp_path / "u.parquet", [{"text": None, "label": "a"}, {"text": "x", "label": "b"}])
     with pytest.raises(DataError, match=r"empty in 1 of 2 rows \(row 1\)"):
         task(nothing).load(None)
@@ -203,9 +211,38 @@ def test_a_declaration_that_does_not_fit_is_refused(tmp_path: Path, declared: di
         task(path, **declared).load(None)
 
 
-def test_texts_are_read_without_labels(tmp_path: Path) -> None:
-    path = write(tmp_path / "in.csv", [{"text": "a", "other": "b"}, {"text": "c", "other": "d"}])
-    assert read_texts(path, "text") == (["a", "c"], None)
-    assert read_texts(path, "text", "other") == (["a", "c"], ["b", "d"])
-    with pytest.raises(UserError, match="no column 'txt'"):
-        read_texts(path, "txt")
+def test_columns_of_texts_are_checked(tmp_path: Path) -> None:
+    table = read_table(write(tmp_path / "in.csv", rows(2)), ["text", "other"])
+    assert texts_of(table, "other") == ["other, 0", "other, 1"]
+    with pytest.raises(
+        DataError, match=r"'text' is empty in 1 of 2 rows \(line 3\)\nfill in those rows, or .* --skip-empty"
+    ):
+        texts_of(read_table(write(tmp_path / "gap.csv", [*rows(1), {"text": " ", "other": "x"}]), ["text"]), "text")
+
+
+def test_rows_without_text_or_label_are_left_out_and_counted(tmp_path: Path) -> None:
+    gaps = [
+        {"text": "", "other": "x", "label": "no"},
+        {"text": "y", "other": " ", "label": "no"},
+        {"text": "z", "other": "z"},
+    ]
+    train = write(tmp_path / "train.jsonl", [*rows(20), *gaps[:2], {**gaps[2], "label": None}])
+    whole, data = (task(train, text_pair="other", skip_empty=skip) for skip in (False, True))
+    with pytest.raises(DataError, match="--skip-empty"):
+        whole.load(None)
+    assert (len(data.load(None).train) + len(data.load(None).test), data.load(None).left_out) == (20, 3)
+    same = task(write(tmp_path / "same.jsonl", rows(20)), text_pair="other")
+    assert fingerprint(same, same.load(None)) == fingerprint(data, data.load(None))
+    with pytest.raises(DataError, match="no row with all of 'text', 'label'"):
+        task(write(tmp_path / "none.jsonl", gaps[:1]), skip_empty=True).load(None)
+
+
+def test_texts_in_which_there_is_nothing_to_see_are_kept_and_said(tmp_path: Path) -> None:
+    odd = rows()
+    odd[2]["text"], odd[4]["text"], odd[6]["text"], odd[7]["text"] = "nan", "\u200b \u2060", "שלום", "\U0001f600"
+    data = task(write(tmp_path / "train.csv", odd)).load(None)
+    assert len(data.train) + len(data.test) == 20
+    assert data.notes == (
+        "train.csv: the text 'text' is 'nan' or the like in 1 of 20 rows (line 4): is it missing there?",
+        "train.csv: the text 'text' holds nothing that can be seen in 1 of 20 rows (line 6)",
+    )

@@ -37,14 +37,16 @@ def compare_command(spec: StudySpec, **flags: str) -> str | None:
         "label": file.label, "kind": file.kind, "metric": file.metric, "positive": file.positive,
         "max-length": str(spec.max_length), "model": model, "methods": ",".join(spec.methods),
         "fractions": ",".join(map(str, spec.fractions)), "seeds": str(len(spec.seeds)),
-        "name": spec.name,
+        "name": spec.name, "delimiter": "tab" if file.delimiter == "\t" else file.delimiter, "quoting": file.quoting,
+        "skip-empty": "" if file.skip_empty else None, "drop-duplicates": "" if file.drop_duplicates else None,
     }  # fmt: skip
     unsaid = {
         "max-length": DEFAULTS["max_length"], "model": DEFAULTS["models"][0], "methods": ",".join(DEFAULTS["methods"]),
         "fractions": "1.0", "seeds": str(len(DEFAULTS["seeds"])), "name": task,
     }  # fmt: skip
     said = {name: value for name, value in given.items() if value is not None and value != unsaid.get(name)} | flags
-    switches = ["--drop-duplicates"] if file.drop_duplicates else []
-    return " ".join(
-        ["tuneworth compare", *switches, *(f"--{name} {shlex.quote(value)}" for name, value in said.items())]
-    )
+    return " ".join(["tuneworth compare", *(_flag(name, value) for name, value in said.items())])
+
+
+def _flag(name: str, value: str) -> str:
+    return f"--{name} {shlex.quote(value)}" if value else f"--{name}"

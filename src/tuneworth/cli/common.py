@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -70,6 +70,14 @@ Verbose = Annotated[
 ]
 DeltaDir = Annotated[Path, typer.Argument(help="A delta directory (delta_path in the results).", metavar="DELTA_DIR")]
 BaseModel = Annotated[str | None, typer.Option(help="The base model, if it is not where it was at training.")]
+Delimiter = Annotated[
+    str | None,
+    typer.Option(help="What separates the columns of CSV or TSV; else seen from the header.", metavar="CHAR"),
+]
+Quoting = Annotated[
+    Literal["double", "backslash", "none"] | None,
+    typer.Option(help="A quote within quotes of CSV or TSV: doubled, or after a backslash; none: quotes are text."),
+]
 CheckpointEvery = Annotated[float, typer.Option(min=0.0, help="Seconds between checkpoints of a running trial.")]
 
 

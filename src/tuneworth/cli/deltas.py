@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from tuneworth.cli.common import BaseModel, DeltaDir, Device, Pickle, app, err, plain, say
+from tuneworth.cli.common import BaseModel, Delimiter, DeltaDir, Device, Pickle, Quoting, app, err, plain, say
 from tuneworth.errors import SpecError
 
 if TYPE_CHECKING:
@@ -21,18 +21,25 @@ PANEL = "Deltas"
 def predict(
     delta: DeltaDir,
     input: Annotated[Path, typer.Option("--input", "-i", help="CSV, TSV, JSONL or Parquet with the texts.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="CSV, TSV or JSONL to write.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="CSV, TSV, JSONL or Parquet to write.")],
     text: Annotated[str | None, typer.Option(help="Column of the text; else as in training.")] = None,
     text_pair: Annotated[str | None, typer.Option(help="Column of the second text; else as in training.")] = None,
+    probabilities: Annotated[bool, typer.Option("--probabilities", help="Add a column for each class.")] = False,
+    delimiter: Delimiter = None,
+    quoting: Quoting = None,
     model: BaseModel = None,
     device: Device = "auto",
     allow_pickle: Pickle = False,
 ) -> None:
-    """Label new texts with a tuned delta."""
+    """Label new texts with a tuned delta: every row and column of the input, with a label beside it."""
     from tuneworth.predict import predict_file
+    from tuneworth.spec import Form
 
-    count = predict_file(delta, input, output, text, text_pair, model, device, allow_pickle)
-    say(f"{count} predictions: {output.resolve()}")
+    form = Form(delimiter=delimiter, quoting=quoting)
+    done = predict_file(delta, input, output, text, text_pair, model, device, allow_pickle, form, probabilities)
+    say(f"{done.count} predictions: {output.resolve()}")
+    for note in done.notes:
+        say(note)
 
 
 @app.command(rich_help_panel=PANEL)

@@ -11,10 +11,12 @@ from tuneworth.cli.common import (
     CheckpointEvery,
     Confidence,
     DataDir,
+    Delimiter,
     Device,
     DryRun,
     Margin,
     Pickle,
+    Quoting,
     Retry,
     Store,
     TimeLimit,
@@ -84,6 +86,11 @@ def compare(
     test: Annotated[Path | None, typer.Option(help="Test data; else a fifth of the training data is set aside.")] = None,
     text_pair: Annotated[str | None, typer.Option(help="Column of the second text, for text pairs.")] = None,
     kind: Annotated[str | None, typer.Option(help="classification or regression; else seen from the labels.")] = None,
+    delimiter: Delimiter = None,
+    quoting: Quoting = None,
+    skip_empty: Annotated[
+        bool, typer.Option("--skip-empty", help="Leave out the rows without a text or a label; else they are refused.")
+    ] = False,
     metric: Annotated[str | None, typer.Option(help="The primary metric; else the kind's default.")] = None,
     positive: Annotated[str | None, typer.Option(help="The class that F1 is of; else the rarer one of two.")] = None,
     drop_duplicates: Annotated[
@@ -123,6 +130,9 @@ def compare(
         "metric": metric,
         "positive": positive,
         "drop_duplicates": drop_duplicates,
+        "delimiter": delimiter,
+        "quoting": quoting,
+        "skip_empty": skip_empty,
     }
     spec = StudySpec.parse(
         {

@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tuneworth.errors import DataError, SpecError
 from tuneworth.spec import FileTask, Kind
-from tuneworth.tasks import Examples, TaskData
-from tuneworth.tasks.duplicates import apart, distinct
+from tuneworth.tasks import Examples, TaskData, duplicates
+from tuneworth.tasks.labels import LIKE_NOTHING, classes, guess, is_empty, numbers
 from tuneworth.tasks.metrics import check_metric, default_metrics, positive_class
 from tuneworth.tasks.splits import test_split
-from tuneworth.tasks.tables import Table, read_table, where
+from tuneworth.tasks.tables import Table, is_broken, read_table, where
 
-__all__ = ["from_files", "read_texts"]
-
-FEW = 20
-"""Whole numbers of at most this many different values are taken for classes where the kind is not given."""
+__all__ = ["count_rows", "distinct", "from_files", "rows_without", "texts_of"]
 
 
 def from_files(name: str, declaration: FileTask) -> DeclaredTask:
@@ -35,13 +31,6 @@ def from_files(name: str, declaration: FileTask) -> DeclaredTask:
     if declaration.metric is not None:
         check_metric(declaration.metric, declaration.kind)
     return DeclaredTask(name, declaration)
-
-
-def read_texts(path: Path, text: str, pair: str | None = None) -> tuple[list[str], list[str] | None]:
-    """The text column, and the pair's, of a file without labels. Raises DataError."""
-    names = _distinct([text, *([pair] if pair is not None else [])])
-    table = read_table(path, names)
-    return _texts(table, text), _texts(table, pair) if pair is not None else None
 
 
 @dataclass(frozen=True)
@@ -71,21 +60,26 @@ class DeclaredTask:
     @cached_property
     def _loaded(self) -> tuple[Kind, TaskData]:
         declared = self.declaration
-        names = _distinct([n for n in (declared.text, declared.text_pair, declared.label) if n is not None])
+        text_columns = [name for name in (declared.text, declared.text_pair) if name is not None]
         if declared.test is not None and declared.test.resolve() == declared.train.resolve():
             raise DataError(f"{str(declared.train)!r} is both train and test file",
                             "leave out the test file: a part is then split off")  # fmt: skip
-        tables = [read_table(path, names) for path in (declared.train, declared.test) if path is not None]
-        kind: Kind = declared.kind or _guess(tables[0].columns[declared.label])
-        texts = [_texts(table, declared.text) for table in tables]
-        pairs = [_texts(table, declared.text_pair) if declared.text_pair else None for table in tables]
-        labels, label_names = (_targets if kind == "regression" else _classes)(tables, declared.label)
+        names = distinct([*text_columns, declared.label])
+        paths = [path for path in (declared.train, declared.test) if path is not None]
+        read = [read_table(path, names, declared.form) for path in paths]
+        read_notes = [note for table in read for note in table.notes]
+        with _saying(read_notes):
+            tables = [_filled(table, names) for table in read] if declared.skip_empty else read
+            kind, kind_notes = (declared.kind, ()) if declared.kind else guess(tables[0], declared.label)
+            columns = [[texts_of(table, name) for name in text_columns] for table in tables]
+            labels, label_names, label_notes = _labels(kind, tables, declared.label)
         if declared.metric is not None:
             check_metric(declared.metric, kind, len(label_names or ()))
         positive = positive_class(labels[0], label_names, declared.positive)
-        parts = [Examples(*columns) for columns in zip(texts, pairs, labels, strict=True)]
+        parts = [Examples(texts, pairs[0] if pairs else None, targets)
+                 for (texts, *pairs), targets in zip(columns, labels, strict=True)]  # fmt: skip
         if declared.drop_duplicates:
-            parts[0] = distinct(parts[0])  # before a test part is split off, so that none stands on both sides
+            parts[0] = duplicates.distinct(parts[0])  # before a test part is split off: none stands on both sides
         repeats = len(labels[0]) - len(parts[0])
         if declared.test is None:
             split = test_split(parts[0].labels, kind, declared.test_fraction, declared.split_seed)
@@ -94,116 +88,89 @@ class DeclaredTask:
         if kind == "regression" and len(test) > 1 and np.ptp(test.labels) == 0:
             raise DataError(f"{str(declared.train)!r}: every target of the test part is {test.labels[0]:g}: nothing can be told "
                             "apart on it", "name a test file with other targets, or a larger test_fraction")  # fmt: skip
-        notes: tuple[str, ...] = ()
+        text_notes = [note for table in tables for name in text_columns for note in _odd_texts(table, name)]
+        notes = [*read_notes, *kind_notes, *label_notes, *text_notes]
         if declared.drop_duplicates:
-            train = apart(train, test, label_names)
-            notes = (f"left out of train: {repeats:,} rows that repeat another, "
-                     f"and {len(parts[0]) - len(train):,} whose text stands in test",)  # fmt: skip
-        return kind, TaskData(train, test, label_names, notes, positive=positive)
+            train = duplicates.apart(train, test, label_names)
+            notes.append(f"left out of train: {repeats:,} rows that repeat another, "
+                         f"and {len(parts[0]) - len(train):,} whose text stands in test")  # fmt: skip
+        left_out = sum(len(table.where) for table in read) - sum(len(table.where) for table in tables)
+        return kind, TaskData(train, test, label_names, tuple(notes), left_out, positive)
 
 
-def _distinct(names: list[str]) -> list[str]:
+@contextmanager
+def _saying(notes: list[str]) -> Iterator[None]:
+    """What is wrong with a file is said with how it was read, which may be why."""
+    try:
+        yield
+    except DataError as error:
+        raise DataError(error.problem, "; ".join([error.remedy, *notes])) from None
+
+
+def distinct(names: list[str]) -> list[str]:
+    """Raises SpecError where one column is to be two things."""
     for name, count in Counter(names).items():
         if count > 1:
             raise SpecError(f"column {name!r} is used for two things", "give each its own column")
     return names
 
 
-def _texts(table: Table, name: str) -> list[str]:
+def rows_without(table: Table, names: Sequence[str]) -> list[int]:
+    """The rows in which one of the columns is null, NaN or blank."""
+    return [row for row in range(len(table.where)) if any(is_empty(table.columns[name][row]) for name in names)]
+
+
+def texts_of(table: Table, name: str) -> list[str]:
     """The column, of which every row must be a text with something in it. Raises DataError."""
-    values: list[Any] = table.columns[name]
-    if empty := _empty(table, name):
-        raise DataError(f"{str(table.path)!r}: the text {name!r} is empty in {empty}",
-                        "remove those rows, or fill them in")  # fmt: skip
-    for i, value in enumerate(values):
+    path, values = str(table.path), table.columns[name]
+    if empty := rows_without(table, [name]):
+        raise DataError(f"{path!r}: the text {name!r} is empty in {count_rows(table, empty)}",
+                        "fill in those rows, or leave them out with --skip-empty")  # fmt: skip
+    for row, value in enumerate(values):
         if not isinstance(value, str):
-            raise DataError(f"{str(table.path)!r}, {where(table, [i])}: {name!r} is {value!r}, not a text",
-                            "name a column of texts")  # fmt: skip
+            raise DataError(
+                f"{path!r}, {where(table, [row])}: {name!r} is {value!r}, not a text", "name a column of texts"
+            )
+    if broken := [row for row, value in enumerate(values) if is_broken(value)]:
+        raise DataError(f"{path!r}: the text {name!r} holds half a character (a lone surrogate, as of an emoji cut in two) in "
+                        f"{count_rows(table, broken)}", "correct those rows, or remove them")  # fmt: skip
     return values
 
 
-def _guess(values: Sequence[Any]) -> Kind:
-    """Regression where nine of ten labels are numbers, and they are fractions or of more than FEW values."""
-    numbers = [number for value in values if (number := _number(value)) is not None]
-    if len(numbers) < 0.9 * len(values):
-        return "classification"
-    whole = all(number.is_integer() for number in numbers)
-    return "classification" if whole and len(set(numbers)) <= FEW else "regression"
+def _filled(table: Table, names: Sequence[str]) -> Table:
+    """The rows that have texts and label. Raises DataError where none has."""
+    filled = table.without(set(rows_without(table, names)))
+    if not filled.where:
+        raise DataError(
+            f"{str(table.path)!r} has no row with all of {', '.join(map(repr, names))}", "are those the columns?"
+        )
+    return filled
 
 
-def _number(value: Any) -> float | None:
-    try:
-        return float(value) if value is not None and not isinstance(value, bool) else None
-    except (TypeError, ValueError, OverflowError):
-        return None
+def _labels(
+    kind: Kind, tables: Sequence[Table], name: str
+) -> tuple[Sequence[NDArray[np.generic]], tuple[str, ...] | None, tuple[str, ...]]:
+    """The labels of each table, the names of the classes, and how they were read. Raises DataError."""
+    if kind == "regression":
+        targets, notes = numbers(tables, name)
+        return targets, None, notes
+    return classes(tables, name)
 
 
-def _targets(tables: list[Table], name: str) -> tuple[list[NDArray[Any]], None]:
-    """Float64 targets of each table. Raises DataError: missing, no number, not finite, all the same."""
-    return [_numbers(table, name) for table in tables], None
+def _odd_texts(table: Table, name: str) -> list[str]:
+    """Texts in which a person would see nothing, or what a program writes where there is nothing."""
+    texts = table.columns[name]
+    like_nothing = [row for row, text in enumerate(texts) if text.strip().lower() in LIKE_NOTHING]
+    unseen = [row for row, text in enumerate(texts) if not any(sign.isprintable() and sign != " " for sign in text)]
+    notes = []
+    if like_nothing:
+        notes.append(f"the text {name!r} is {texts[like_nothing[0]].strip()!r} or the like in {count_rows(table, like_nothing)}: "
+                     "is it missing there?")  # fmt: skip
+    if unseen:
+        notes.append(f"the text {name!r} holds nothing that can be seen in {count_rows(table, unseen)}")
+    return [f"{table.path.name}: {note}" for note in notes]
 
 
-def _numbers(table: Table, name: str) -> NDArray[Any]:
-    values = table.columns[name]
-    _no_missing(table, name)
-    targets = [_number(value) for value in values]
-    for i, (value, target) in enumerate(zip(values, targets, strict=True)):
-        if target is None or not math.isfinite(target):
-            fault = "no number" if target is None else "not a finite number"
-            raise DataError(f"{str(table.path)!r}, {where(table, [i])}: the target {name!r} is {value!r}, {fault}",
-                            'correct the row; if these are classes, say kind = "classification"')  # fmt: skip
-    if len(set(targets)) == 1:
-        raise DataError(f"{str(table.path)!r}: every target {name!r} is {values[0]!r}", "there is nothing to learn")
-    return np.array(targets, dtype=np.float64)
-
-
-def _classes(tables: list[Table], name: str) -> tuple[list[NDArray[Any]], tuple[str, ...]]:
-    """Class numbers of each table, and the names of the classes, in order. Raises DataError."""
-    for table in tables:
-        _no_missing(table, name)
-    columns = [[_class_name(value) for value in table.columns[name]] for table in tables]
-    counts, path = Counter(columns[0]), str(tables[0].path)
-    if len(counts) == 1:
-        raise DataError(f"{path!r}: every label {name!r} is {columns[0][0]!r}", "give examples of two classes at least")
-    once = [label for label, count in counts.items() if count == 1]
-    if once:
-        row = where(tables[0], [columns[0].index(once[0])])
-        more = f", and {len(once) - 1:,} more labels" if len(once) > 1 else ""
-        raise DataError(f"{path!r}: the label {once[0]!r} is seen once only ({row}){more}",
-                        f"is {name!r} the right column? add examples of it, or remove it")  # fmt: skip
-    for table, column in zip(tables[1:], columns[1:], strict=True):
-        for i, label in enumerate(column):
-            if label not in counts:
-                raise DataError(f"{str(table.path)!r}, {where(table, [i])}: the label {label!r} is in test only",
-                                f"train has {', '.join(map(repr, list(counts)[:5]))}")  # fmt: skip
-    names = tuple(sorted(counts, key=_class_order(counts)))
-    number = {label: i for i, label in enumerate(names)}
-    return [np.array([number[label] for label in column], dtype=np.int64) for column in columns], names
-
-
-def _class_name(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return str(value).strip()
-
-
-def _class_order(labels: Counter[str]) -> Any:
-    """Numbers by value, texts by alphabet."""
-    numbers = [_number(label) for label in labels]
-    numeric = all(number is not None and math.isfinite(number) for number in numbers)
-    return (lambda label: (float(label), label)) if numeric else None
-
-
-def _no_missing(table: Table, name: str) -> None:
-    if missing := _empty(table, name):
-        raise DataError(f"{str(table.path)!r}: the label {name!r} is missing in {missing}",
-                        "remove those rows, or label them")  # fmt: skip
-
-
-def _empty(table: Table, name: str) -> str:
-    """`2 of 10 rows (lines 3 and 7)` where the column is null, NaN or blank; "" where it nowhere is."""
-    values = table.columns[name]
-    rows = [i for i, v in enumerate(values) if v is None or v != v or (isinstance(v, str) and not v.strip())]
-    return f"{len(rows):,} of {len(values):,} rows ({where(table, rows)})" if rows else ""
+def count_rows(table: Table, rows: Sequence[int]) -> str:
+    """`2 of 10 rows (lines 3 and 7)`"""
+    return f"{len(rows):,} of {len(table.where):,} rows ({where(table, rows)})"

@@ -18,7 +18,7 @@ from tuneworth.errors import DataError, did_you_mean
 from tuneworth.spec import Kind
 from tuneworth.tasks import Examples, TaskData
 from tuneworth.tasks.hub import load_columns
-from tuneworth.tasks.tables import read_utf8
+from tuneworth.tasks.tables import read_text
 
 HUB = "nyu-mll/glue"
 
@@ -91,7 +91,7 @@ class GlueTask:
         """Tab-separated; a quote is plain text, and a line ends at a line feed only."""
         if not path.is_file():
             raise DataError(f"there is no file {str(path)!r}", self._remedy())
-        lines = read_utf8(path).split("\n")
+        lines = read_text(path).split("\n")
         rows = [line.rstrip("\r").split("\t") for line in (lines[:-1] if lines[-1] == "" else lines)]
         width = self.width or len(rows[0])
         ragged = [i for i, row in enumerate(rows) if len(row) != width]

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import codecs
-import csv
-import io
 import json
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+import shlex
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from tuneworth.errors import DataError, did_you_mean
+from tuneworth.spec import Form
+from tuneworth.tasks.delimited import UNKNOWN, position, read_records
 
-__all__ = ["Table", "read_table", "read_utf8", "where"]
+__all__ = ["ABSENT", "Table", "is_broken", "read_table", "read_text", "where"]
+
+
+class Absent:
+    """The value of a key that a JSON object lacks."""
+
+
+ABSENT = Absent()
 
 
 @dataclass(frozen=True)
@@ -25,21 +32,38 @@ class Table:
     unit: str
     where: Sequence[int]
     columns: dict[str, list[Any]]
+    every: Sequence[tuple[str, Sequence[Any]]] = ()
+    """Every column of a file that is read whole, in order; Parquet's as Arrow has them."""
+    notes: tuple[str, ...] = ()
+    """What was decided on reading it, a sentence each."""
+
+    def without(self, rows: Collection[int]) -> Table:
+        """The named columns without those rows."""
+        if not rows:
+            return self
+        kept = [row for row in range(len(self.where)) if row not in rows]
+        columns = {name: [values[row] for row in kept] for name, values in self.columns.items()}
+        return replace(self, where=[self.where[row] for row in kept], columns=columns, every=())
 
 
-def read_table(path: Path, names: Sequence[str]) -> Table:
-    """The named columns. Raises DataError: no such file, suffix, column; not UTF-8; ragged or no rows; bad JSON."""
+def read_table(path: Path, names: Sequence[str], form: Form = UNKNOWN, whole: bool = False) -> Table:
+    """The named columns, and with `whole` every other one as well.
+
+    Raises DataError: no such file, suffix, column; not UTF-8; ragged or no rows; bad JSON.
+    """
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
         remedy = _INSTEAD.get(path.suffix.lower(), "give one of .csv, .tsv, .jsonl, .ndjson, .parquet")
         raise DataError(f"cannot read {str(path)!r}: the suffix {path.suffix!r} is not supported", remedy)
+    if form != UNKNOWN and path.suffix.lower() not in _DELIMITED:
+        raise DataError(f"{str(path)!r} has no delimiters and no quotes", "leave out --delimiter and --quoting")
     if path.is_dir():
         raise DataError(f"{str(path)!r} is a directory, not a file", "give the path of one file")
     if not path.exists():
         near = [entry.name for entry in path.parent.iterdir() if entry.is_file()] if path.parent.is_dir() else []
         raise DataError(f"there is no file {str(path)!r}", did_you_mean(path.name, near) if near else "check the path")
     try:
-        table = reader(path, names)
+        table = reader(path, names, form, whole)
     except OSError as error:
         raise DataError(f"cannot read {str(path)!r}: {error.strerror or error}", "check the file") from None
     if not table.where:
@@ -47,22 +71,33 @@ def read_table(path: Path, names: Sequence[str]) -> Table:
     return table
 
 
-def read_utf8(path: Path) -> str:
-    """The file's text, without its BOM. Raises DataError with the line that is not UTF-8, or holds a NUL."""
+def read_text(path: Path) -> str:
+    """The file's text, in UTF-8, or in UTF-16 where a BOM says so. Raises DataError with the line that cannot be read, or
+    holds a NUL."""
     data = path.read_bytes()
+    wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     if not data.removeprefix(codecs.BOM_UTF8).strip():
         raise DataError(f"{str(path)!r} is empty", "give a file with examples in it")
-    at = data.find(b"\0")
     try:
-        text = data.decode("utf-8-sig")
+        text = data.decode("utf-16" if wide else "utf-8-sig")
     except UnicodeDecodeError as error:
-        at, text = error.start, ""
+        fault, before = f"is not {'UTF-16' if wide else 'UTF-8'} text", data[: error.start].decode("latin-1")
+        command = f"iconv -f cp1252 -t utf-8 {shlex.quote(path.name)} > utf8{path.suffix}"
+        remedy = f"save it as UTF-8 text; if Windows wrote it: `{command}`"
     else:
-        if at < 0:
+        if "\0" not in text:
             return text
-    line = data.count(b"\n", 0, at) + 1
-    fault = "holds a NUL character" if text else "is not UTF-8 text"
-    raise DataError(f"{str(path)!r} {fault} (line {line})", "save it as UTF-8 text")
+        fault, before, remedy = "holds a NUL character", text[: text.index("\0")], "save it as UTF-8 text without any"
+    raise DataError(f"{str(path)!r} {fault} (line {before.count(chr(10)) + 1:,})", remedy)
+
+
+def is_broken(text: str) -> bool:
+    """Whether it holds half of a surrogate pair, as of an emoji cut in two: no text that can be encoded."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 def where(table: Table, rows: Sequence[int]) -> str:
@@ -74,66 +109,32 @@ def where(table: Table, rows: Sequence[int]) -> str:
     return f"{table.unit}s {', '.join(places)} and {last}"
 
 
-def _delimited(dialect: type[csv.Dialect]) -> Callable[[Path, Sequence[str]], Table]:
-    def read(path: Path, names: Sequence[str]) -> Table:
-        rows = _records(path, csv.reader(io.StringIO(read_utf8(path), newline=""), dialect, strict=True))
-        header = next(rows, (1, []))[1]
-        doubles = [name for name, count in Counter(header).items() if count > 1 and name]
-        if doubles:
-            raise DataError(f"{str(path)!r} names column {doubles[0]!r} more than once", "rename one of them")
-        at = [_position(path, header, name, dialect.delimiter) for name in names]
-        lines: list[int] = []
-        columns: dict[str, list[Any]] = {name: [] for name in names}
-        for line, row in rows:
-            if len(row) != len(header):
-                raise DataError(f"{str(path)!r}, line {line:,}: {len(row)} fields, the header has {len(header)}",
-                                "put quotes around a text that holds the delimiter or a line break")  # fmt: skip
-            lines.append(line)
-            for name, position in zip(names, at, strict=True):
-                columns[name].append(row[position])
-        return Table(path, "line", lines, columns)
+def _delimited(usual: str) -> _Reader:
+    def read(path: Path, names: Sequence[str], form: Form, whole: bool) -> Table:
+        found = read_records(path, read_text(path), names, usual, form, whole)
+        at = [position(path, found.header, name) for name in names]
+        columns = {name: [row[i] for row in found.rows] for name, i in zip(names, at, strict=True)}
+        every = [(name, [row[i] for row in found.rows]) for i, name in enumerate(found.header)] if whole else []
+        return Table(path, "line", found.lines, columns, every, found.notes)
 
     return read
 
 
-def _records(path: Path, reader: Any) -> Iterator[tuple[int, list[str]]]:
-    """Rows, each with the line where it begins; blank lines are none."""
-    while True:
-        line = reader.line_num + 1
-        try:
-            row = next(reader, None)
-        except csv.Error as error:
-            remedy = "is a quote left open there? inside quotes, a quote is written twice"
-            raise DataError(f"{str(path)!r}, line {line:,}: {error}", remedy) from None
-        if row is None:
-            return
-        if row:
-            yield line, row
-
-
-def _position(path: Path, header: list[str], name: str, delimiter: str) -> int:
-    if name in header:
-        return header.index(name)
-    remedy = did_you_mean(name, header)
-    others = [sign for sign in ",;\t|" if sign != delimiter and sign in header[0]] if len(header) == 1 else []
-    if others:
-        remedy = f"its header is one column {header[0]!r}: separate the columns with {delimiter!r}, not {others[0]!r}"
-    raise DataError(f"{str(path)!r} has no column {name!r}", remedy)
-
-
-def _json_lines(path: Path, names: Sequence[str]) -> Table:
+def _json_lines(path: Path, names: Sequence[str], _: Form, whole: bool) -> Table:
     lines: list[int] = []
-    columns: dict[str, list[Any]] = {name: [] for name in names}
-    for line, text in enumerate(read_utf8(path).split("\n"), start=1):
+    rows: list[dict[str, Any]] = []
+    for line, text in enumerate(read_text(path).split("\n"), start=1):
         if not text.strip():
             continue
         row = _json_object(path, line, text)
         for name in names:
             if name not in row:
                 raise DataError(f"{str(path)!r}, line {line:,}: no key {name!r}", did_you_mean(name, row))
-            columns[name].append(row[name])
+        rows.append(row if whole else {name: row[name] for name in names})
         lines.append(line)
-    return Table(path, "line", lines, columns)
+    columns = {name: [row[name] for row in rows] for name in names}
+    keys = dict.fromkeys(key for row in rows for key in row) if whole else ()
+    return Table(path, "line", lines, columns, [(key, [row.get(key, ABSENT) for row in rows]) for key in keys])
 
 
 def _json_object(path: Path, line: int, text: str) -> dict[str, Any]:
@@ -141,13 +142,15 @@ def _json_object(path: Path, line: int, text: str) -> dict[str, Any]:
         row = json.loads(text)
     except (ValueError, RecursionError) as error:
         what = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
-        raise DataError(f"{str(path)!r}, line {line:,} is not JSON: {what}", "write one JSON object a line") from None
+        remedy = f"write one JSON object a line: `jq -c . {shlex.quote(path.name)} > lines.jsonl` does, for objects that are whole"
+        raise DataError(f"{str(path)!r}, line {line:,} is not JSON: {what}", remedy) from None
     if not isinstance(row, dict):
-        raise DataError(f"{str(path)!r}, line {line:,} is no JSON object", 'write it like {"text": "..."}')
+        remedy = f"`jq -c '.[]' {shlex.quote(path.name)} > lines.jsonl` unpacks a list" if isinstance(row, list) else ""
+        raise DataError(f"{str(path)!r}, line {line:,} is no JSON object", remedy or 'write it like {"text": "..."}')
     return row
 
 
-def _parquet(path: Path, names: Sequence[str]) -> Table:
+def _parquet(path: Path, names: Sequence[str], _: Form, whole: bool) -> Table:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -161,17 +164,19 @@ def _parquet(path: Path, names: Sequence[str]) -> Table:
                 raise DataError(f"{str(path)!r} has no column {name!r}", did_you_mean(name, header))
             if header.count(name) > 1:
                 raise DataError(f"{str(path)!r} names column {name!r} more than once", "rename one of them")
-        table = file.read(columns=list(names))
+        table = file.read(columns=None if whole else list(names))
         columns = {name: table.column(name).to_pylist() for name in names}
     except (pa.ArrowException, UnicodeDecodeError) as error:
         first = str(error).splitlines()[0]
         raise DataError(f"{str(path)!r} cannot be read as Parquet: {first}", "write the file again") from None
-    return Table(path, "row", range(1, table.num_rows + 1), columns)
+    every = list(zip(table.column_names, table.columns, strict=True)) if whole else []
+    return Table(path, "row", range(1, table.num_rows + 1), columns, every)
 
 
-_READERS: dict[str, Callable[[Path, Sequence[str]], Table]] = {
-    ".csv": _delimited(csv.excel),
-    ".tsv": _delimited(csv.excel_tab),
+_Reader = Callable[[Path, Sequence[str], Form, bool], Table]
+_DELIMITED: dict[str, _Reader] = {".csv": _delimited(","), ".tsv": _delimited("\t")}
+_READERS: dict[str, _Reader] = {
+    **_DELIMITED,
     ".jsonl": _json_lines,
     ".ndjson": _json_lines,
     ".parquet": _parquet,
