@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tuneworth import fits, models, plan
 from tuneworth.errors import StoreError
+from tuneworth.models.positions import check_length
 from tuneworth.spec import StudySpec, TrialRecord, TrialSpec
 from tuneworth.streams.check import check_stream, check_trials
 from tuneworth.tasks import fingerprint, get_task
@@ -54,6 +55,8 @@ def prepare(
         for task, data in loaded.values():
             for seed in spec.seeds:
                 take(data.train.labels, task.kind, min(spec.fractions), seed)
+    for name, length in {(trial.model, trial.max_length): None for trial in trials}:
+        check_length(name, refs[name].source, length)
     _check_places(trials, refs, allow_pickle)
     _need_space(files, [ref.source for ref in refs.values()])
     return Prepared(trials, {name: ref.source for name, ref in refs.items()}, trials, earlier)

@@ -44,7 +44,7 @@ def test_collate_pads_as_the_tokenizer_does() -> None:
     tokenizer = make_tokenizer("bert")
     texts, pairs = ["a cat", "dogs bark at night", "no"], ["one", "two three", "x"]
     tokens = tokenize(tokenizer, texts, pairs, 12)
-    ours = collate(tokens, np.array([2, 0, 1]), tokenizer.pad_token_id, torch.device("cpu"))
+    ours = collate(tokens, np.array([2, 0, 1]), torch.device("cpu"))
     theirs = tokenizer([texts[i] for i in (2, 0, 1)], [pairs[i] for i in (2, 0, 1)], truncation=True, max_length=12,
                        padding=True, return_tensors="pt")  # fmt: skip
     assert set(ours) == set(theirs)

@@ -35,7 +35,7 @@ def training(
     loaded = load(str(source), 2, "classification", torch.Generator().manual_seed(0))
     method = get_method(name)
     tune(loaded, method, method_options(method, {}), torch.Generator().manual_seed(0))
-    cost = flops.count(loaded.model)
+    cost = flops.count(loaded.model, loaded.tokenizer)
     for module in loaded.model.modules():
         if isinstance(module, torch.nn.Dropout):
             module.p = dropout
