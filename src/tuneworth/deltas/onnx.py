@@ -70,11 +70,14 @@ def _write(tuned: Tuned, file: Path) -> None:
         def __init__(self) -> None:
             super().__init__()
             self.model = tuned.model
+            # not as numbers, which the exporter rounds to float32, and drops where they are near 0 or 1
+            self.scale = torch.nn.Buffer(torch.tensor(tuned.info.target_scale, dtype=torch.float64))
+            self.mean = torch.nn.Buffer(torch.tensor(tuned.info.target_mean, dtype=torch.float64))
 
         def forward(self, *inputs: torch.Tensor) -> Any:
             logits = self.model(**dict(zip(batch, inputs, strict=True))).logits
             regression = tuned.info.task_kind == "regression"
-            return logits.double() * tuned.info.target_scale + tuned.info.target_mean if regression else logits
+            return logits.double() * self.scale + self.mean if regression else logits
 
     with _quiet():
         program = torch.onnx.export(
