@@ -18,6 +18,7 @@ from tuneworth.train.batches import collate, tokenize
 from tuneworth.train.device import autocast
 from tuneworth.train.evaluate import logits
 from tuneworth.train.fast import lay_out
+from tuneworth.train.flops import count
 
 CPU = torch.device("cpu")
 TEXTS = ["a cat", "two black dogs bark " * 4, "it [PAD] was [PAD]", "so [SEP] it ends [SEP]", "x"]
@@ -75,8 +76,11 @@ def test_a_text_has_one_answer(family: str, precision: Precision, made: Made, mo
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("family", FAMILIES)
-def test_every_gradient_of_a_padded_batch_is_finite(family: str, precision: Precision, made: Made) -> None:
+def test_a_step_is_counted_and_every_gradient_of_a_padded_batch_is_finite(
+    family: str, precision: Precision, made: Made
+) -> None:
     loaded = start(made(family))
+    assert count(loaded.model, loaded.tokenizer).linear >= 0
     lay_out(loaded.model.train(), CPU, precision)
     tokens = tokenize(loaded.tokenizer, TEXTS, None, 128)
     with autocast(CPU, precision):

@@ -102,7 +102,7 @@ def _step(info: DeltaInfo) -> float:
         return 0.0
     limits = np.finfo(np.float32)
     size = abs(info.target_mean) + 3 * info.target_scale
-    if size > limits.max or info.target_scale * TOLERANCE < limits.tiny:
+    if size > float(limits.max) or info.target_scale * TOLERANCE < float(limits.tiny):
         return float("inf")
     return float(np.spacing(np.float32(size)))
 

@@ -70,21 +70,28 @@ def _write(tuned: Tuned, file: Path) -> None:
         def __init__(self) -> None:
             super().__init__()
             self.model = tuned.model
-            # not as numbers, which the exporter rounds to float32, and drops where they are near 0 or 1
-            self.scale = torch.nn.Buffer(torch.tensor(tuned.info.target_scale, dtype=torch.float64))
-            self.mean = torch.nn.Buffer(torch.tensor(tuned.info.target_mean, dtype=torch.float64))
+            # not as numbers, which the exporter rounds to float32, and the mean, which it drops where it is near 0, in deviations
+            mean, scale = tuned.info.target_mean, tuned.info.target_scale
+            self.mean, self.scale = (
+                torch.nn.Buffer(torch.tensor(x, dtype=torch.float64)) for x in (mean / scale, scale)
+            )
 
         def forward(self, *inputs: torch.Tensor) -> Any:
             logits = self.model(**dict(zip(batch, inputs, strict=True))).logits
             regression = tuned.info.task_kind == "regression"
-            return logits.double() * self.scale + self.mean if regression else logits
+            return (logits.double() + self.mean) * self.scale if regression else logits
 
     with _quiet():
-        program = torch.onnx.export(
-            Answers().eval(), tuple(batch.values()), dynamo=True, verbose=False,
-            input_names=list(batch), output_names=["logits"],
-            dynamic_shapes=(tuple({0: "batch", 1: "sequence"} for _ in batch),),
-        )  # fmt: skip
+        try:
+            program = torch.onnx.export(
+                Answers().eval(), tuple(batch.values()), dynamo=True, verbose=False,
+                input_names=list(batch), output_names=["logits"],
+                dynamic_shapes=(tuple({0: "batch", 1: "sequence"} for _ in batch),),
+            )  # fmt: skip
+        except torch.onnx.OnnxExporterError as error:
+            kind = tuned.model.config.model_type
+            raise DeltaError(f"PyTorch makes no ONNX file of a model of type {kind!r}",
+                             "tuneworth merge gives a plain model of what has a place in one") from error  # fmt: skip
         assert program is not None
         program.model.metadata_props.update(_metadata(tuned))
         size = sum(p.numel() * p.element_size() for p in tuned.model.parameters())

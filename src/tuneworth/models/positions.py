@@ -54,7 +54,8 @@ def positions(source: str) -> int | None:
     if most is None or config.get("model_type") not in AFTER_PADDING:
         return most
     padding = config.get("pad_token_id")
-    return most - 1 - (padding if isinstance(padding, int) else 1)
+    asked = isinstance(padding, int) and config["model_type"] != "mpnet"  # whose 1 is fixed
+    return most - 1 - (int(padding or 0) if asked else 1)
 
 
 def check_length(name: str, source: str, max_length: int) -> None:
