@@ -46,8 +46,8 @@ def test_a_text_of_just_so_many_tokens_can_be_read(family: str, tmp_path: Path) 
 def test_a_study_of_longer_texts_is_refused_before_training(make_study: Callable[..., Study]) -> None:
     study = make_study(max_length=161)
     with pytest.raises(SpecError, match=r"max_length 161(.|\n)*160 tokens(.|\n)*160 or less"):
-        study.plan()
-    assert make_study(max_length=160).plan()
+        study.prepare()
+    assert make_study(max_length=160).prepare().trials
 
 
 def test_pickled_weights_are_bounded_by_their_config(tmp_path: Path) -> None:
