@@ -68,9 +68,8 @@ def agree(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, source: st
     # token or find the last, and most count positions from the left: padding there would move every token.
     tokenizer.padding_side = "left" if getattr(model.config, "summary_type", None) == "last" else "right"
     # Their heads want as many end marks in one text as in the next: one that is written in a text is but letters.
-    tokenizer.split_special_tokens = bool(model.config.is_encoder_decoder)
-    if tokenizer.split_special_tokens:
-        tokenizer.init_kwargs["split_special_tokens"] = True
+    if model.config.is_encoder_decoder:
+        tokenizer.split_special_tokens = tokenizer.init_kwargs["split_special_tokens"] = True
 
 
 def _check_vocabulary(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, source: str) -> None:

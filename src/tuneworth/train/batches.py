@@ -67,7 +67,8 @@ def tokenize(
     ids = np.concatenate(rows).astype(np.int32)
     if split:  # a vocabulary of SentencePiece's holds the end mark as a piece like any other, and finds it all the same
         found = (ids == tokenizer.eos_token_id) & (np.concatenate(lists["special_tokens_mask"]) == 0)
-        ids[found] = tokenizer.unk_token_id
+        if found.any():
+            ids[found] = tokenizer.unk_token_id
     return Tokens(ids, starts, types, Padding.of(tokenizer))
 
 
