@@ -13,6 +13,8 @@ VOCABULARY = [*SPECIAL, *PIECES, *(f"##{piece}" for piece in PIECES)]
 ENCODERS = ("bert", "roberta", "distilbert", "electra", "albert")
 """The families that every method supports."""
 WITHOUT_BIASES = ("llama", "modernbert")
+OTHERS = ("bart", "deberta-v2", "gpt2", "longformer", "mpnet", "t5", "xlnet")
+"""What else people bring: each pads, counts places or reads its last layer in a way of its own."""
 
 _COMMON = {
     "vocab_size": len(VOCABULARY),
@@ -37,6 +39,29 @@ _CONFIG: dict[str, dict[str, Any]] = {
     "modernbert": {
         "bos_token_id": 2, "eos_token_id": 3, "cls_token_id": 2, "sep_token_id": 3, "local_attention": 16,
         "layer_types": ["full_attention", "sliding_attention"],
+    },
+    "bart": {
+        "d_model": 32, "encoder_layers": 2, "decoder_layers": 2, "encoder_attention_heads": 4, "decoder_attention_heads": 4,
+        "encoder_ffn_dim": 64, "decoder_ffn_dim": 64, "init_std": 0.1,
+        "bos_token_id": 2, "eos_token_id": 3, "decoder_start_token_id": 3,
+        "hidden_size": None, "num_hidden_layers": None, "num_attention_heads": None, "intermediate_size": None,
+    },
+    "deberta-v2": {
+        "relative_attention": True, "position_buckets": 16, "pos_att_type": ["p2c", "c2p"], "share_att_key": True,
+        "norm_rel_ebd": "layer_norm", "position_biased_input": False, "type_vocab_size": 0,
+    },
+    "gpt2": {"pad_token_id": None, "bos_token_id": 3, "eos_token_id": 3},
+    "longformer": {"attention_window": [16, 16], "type_vocab_size": 1, "bos_token_id": 2, "eos_token_id": 3},
+    "mpnet": {"bos_token_id": 2, "eos_token_id": 3},
+    "t5": {
+        "d_model": 32, "d_kv": 8, "d_ff": 64, "num_layers": 2, "num_heads": 4, "eos_token_id": 3, "decoder_start_token_id": 0,
+        "hidden_size": None, "num_hidden_layers": None, "num_attention_heads": None, "intermediate_size": None,
+        "max_position_embeddings": None,
+    },
+    "xlnet": {
+        "d_model": 32, "n_layer": 2, "n_head": 4, "d_inner": 64, "bos_token_id": 2, "eos_token_id": 3,
+        "hidden_size": None, "num_hidden_layers": None, "num_attention_heads": None, "intermediate_size": None,
+        "max_position_embeddings": None,
     },
 }  # fmt: skip
 
@@ -68,8 +93,15 @@ def make_model_dir(family: str, path: Path, seed: int = 0) -> Path:
     return path
 
 
+_TEMPLATES = {
+    "gpt2": ("$A", "$A $B"),
+    "t5": ("$A [SEP]", "$A [SEP] $B [SEP]"),
+    "xlnet": ("$A [SEP] [CLS]:2", "$A [SEP] $B:1 [SEP]:1 [CLS]:2"),
+}
+
+
 def make_tokenizer(family: str) -> Any:
-    """Words become lower-case letters, so that no text is unknown. Llama's has no padding token."""
+    """Words become lower-case letters, so that no text is unknown. GPT-2's and Llama's have no padding token."""
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast
 
@@ -77,16 +109,16 @@ def make_tokenizer(family: str) -> Any:
     tokenizer = Tokenizer(models.WordPiece(ids, unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    second = 1 if family in ("bert", "electra", "albert") else 0
+    second = 1 if family in ("bert", "electra", "albert", "xlnet") else 0
+    single, pair = _TEMPLATES.get(family, ("[CLS] $A [SEP]", f"[CLS] $A [SEP] $B:{second} [SEP]:{second}"))
     tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]",
-        pair=f"[CLS] $A [SEP] $B:{second} [SEP]:{second}",
-        special_tokens=[("[CLS]", ids["[CLS]"]), ("[SEP]", ids["[SEP]"])],
+        single=single, pair=pair, special_tokens=[("[CLS]", ids["[CLS]"]), ("[SEP]", ids["[SEP]"])]
     )
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         model_input_names=["input_ids", "attention_mask", *(["token_type_ids"] if second else [])],
         unk_token="[UNK]",
         eos_token="[SEP]",
-        **({} if family == "llama" else {"pad_token": "[PAD]", "cls_token": "[CLS]", "sep_token": "[SEP]"}),
+        **({"padding_side": "left", "pad_token_type_id": 3} if family == "xlnet" else {}),
+        **({} if family in ("gpt2", "llama") else {"pad_token": "[PAD]", "cls_token": "[CLS]", "sep_token": "[SEP]"}),
     )

@@ -10,7 +10,7 @@ from typing import Any
 
 from tuneworth import fits, models, plan
 from tuneworth.errors import StoreError
-from tuneworth.models.positions import positions
+from tuneworth.models.positions import check_length, positions
 from tuneworth.spec import SHORTEST, StudySpec, TaskStream, TrialRecord, TrialSpec
 from tuneworth.streams.check import check_stream, check_trials
 from tuneworth.tasks import Task, TaskData, fingerprint, get_task
@@ -63,6 +63,9 @@ def prepare(
     tasks = {name: get_task(name, spec.task) for name in spec.tasks}
     plan.check(spec)  # the cheap mistakes first: methods, options, recipes
     refs = {name: models.resolve(name, allow_pickle) for name in spec.models}
+    if spec.max_length != "auto":
+        for name, ref in refs.items():
+            check_length(name, ref.source, spec.max_length)
     loaded = {name: (task, task.load(data_dir)) for name, task in tasks.items()}
     prints = {name: fingerprint(task, data) for name, (task, data) in loaded.items()}
     read = _read(spec, refs, loaded)

@@ -123,6 +123,7 @@ def _stepper(trial: TrialSpec, source: str, length: int) -> Callable[[], None]:
     from tuneworth.methods._tune import tune
     from tuneworth.models.load import load
     from tuneworth.train import device as devices
+    from tuneworth.train.batches import stand_in
     from tuneworth.train.fast import lay_out
     from tuneworth.train.optim import make_optimizer
 
@@ -134,12 +135,11 @@ def _stepper(trial: TrialSpec, source: str, length: int) -> Callable[[], None]:
     lay_out(loaded.model, cpu, precision)
     model = loaded.model.train()
     optimizer = make_optimizer(model, trial.recipe)
-    shape = (trial.recipe.batch_size, min(length, trial.max_length))
-    tokens = torch.randint(model.config.vocab_size, shape, generator=chance)
+    batch = stand_in(loaded.tokenizer, trial.recipe.batch_size, min(length, trial.max_length))
 
     def step() -> None:
         with devices.autocast(cpu, precision):
-            loss = model(input_ids=tokens, attention_mask=torch.ones_like(tokens)).logits.float().square().mean()
+            loss = model(**batch).logits.float().square().mean()
         torch.autograd.backward(loss)
         optimizer.clipped_step(trial.recipe.gradient_clip)
         optimizer.zero_grad(set_to_none=True)

@@ -76,7 +76,7 @@ def _run(job: Job, device: torch.device) -> Iterator[Event]:
     options = method_options(method, dict(trial.options))
     names = tune(loaded, method, options, rng.generator(trial.seed, "delta"))
     model = loaded.model
-    cost = flops.count(model, (trial.model_fingerprint, trial.kind, repr(options), outputs))
+    cost = flops.count(model, loaded.tokenizer, (trial.model_fingerprint, trial.kind, repr(options), outputs))
     lay_out(model, device, precision)
 
     kept = f"{trial.model_fingerprint}-{trial.task_fingerprint}-{trial.max_length}"

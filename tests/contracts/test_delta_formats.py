@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 from peft import PeftModel
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from families import ENCODERS, WITHOUT_BIASES, make_model_dir
+from families import ENCODERS, OTHERS, WITHOUT_BIASES, make_model_dir
 from tuneworth import models
 from tuneworth.deltas import DeltaInfo, Predictor, export_delta, load_delta, merge_delta, save_delta
+from tuneworth.deltas.check import check_holds
+from tuneworth.deltas.files import read_info
 from tuneworth.errors import DeltaError
 from tuneworth.methods import all_methods, get_method, method_options
 from tuneworth.methods._tune import tune
@@ -36,6 +38,7 @@ names = pytest.mark.parametrize(("method", "family", "options"), CASES, ids=[f"{
 ONNX = [
     *(CASES[len(ENCODERS) * row + row % len(ENCODERS)] for row in range(len(all_methods()))),
     *(case for case in CASES if case[0] == "bitfit" and case[1] in WITHOUT_BIASES),
+    ("full", "gpt2", {}),
 ]
 """An export takes four seconds of a core: each method once, on one family after the other, and the families left over."""
 
@@ -71,7 +74,7 @@ def make(bases: Callable[[str], Path], tmp_path: Path) -> Make:
 
 
 def batch(tokenizer: Any, which: slice = slice(None)) -> dict[str, torch.Tensor]:
-    return dict(tokenizer(TEXTS[which], PAIRS[which], padding=True, padding_side="right", return_tensors="pt"))
+    return dict(tokenizer(TEXTS[which], PAIRS[which], padding=True, return_tensors="pt"))
 
 
 def logits(model: torch.nn.Module, tokenizer: Any, which: slice = slice(None)) -> NDArray[np.float32]:
@@ -112,6 +115,19 @@ def test_a_merged_model_is_a_plain_one(
     assert model.config.id2label == dict(enumerate(LABELS))
     assert model.config.label2id["perhaps"] == 1
     assert not {path.suffix for path in (tmp_path / "merged").iterdir()} - {".json", ".safetensors", ".txt"}
+
+
+@pytest.mark.parametrize("family", OTHERS)
+def test_a_merged_model_pads_as_its_family_does(make: Make, tmp_path: Path, family: str) -> None:
+    """With its own tokenizer, on the side and with the token that its head looks for."""
+    delta, expected = make("full", family, {})
+    merge_delta(delta, tmp_path / "merged")
+    model = AutoModelForSequenceClassification.from_pretrained(tmp_path / "merged", dtype=torch.float32)
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "merged")
+    assert tokenizer.pad_token_id == model.config.pad_token_id
+    close(logits(model, tokenizer), expected)
+    alone = np.concatenate([logits(model, tokenizer, slice(n, n + 1)) for n in range(len(TEXTS))])
+    close(alone, expected)
 
 
 @names
@@ -161,9 +177,17 @@ def run_onnx(place: Path, tokenizer: Any, which: slice = slice(None)) -> NDArray
     return answer
 
 
+def test_what_onnx_cannot_express_is_refused(make: Make, tmp_path: Path) -> None:
+    """PyTorch's exporter takes some families' code for nothing that a file could hold."""
+    delta, _ = make("head", "xlnet", {})
+    with pytest.raises(DeltaError, match=r"no ONNX file of a model of type 'xlnet'(.|\n)*tuneworth merge"):
+        export_delta(delta, "onnx", tmp_path / "model.onnx")
+    assert [path.name for path in tmp_path.iterdir()] == ["delta"]
+
+
 def test_the_onnx_cases_cover_every_method_and_family() -> None:
     assert {method for method, _, _ in ONNX} == set(all_methods())
-    assert {family for _, family, _ in ONNX} == {*ENCODERS, *WITHOUT_BIASES}
+    assert {family for _, family, _ in ONNX} == {*ENCODERS, *WITHOUT_BIASES, "gpt2"}
 
 
 @pytest.mark.parametrize("family", ENCODERS)
@@ -187,6 +211,39 @@ def test_regression_answers_in_the_users_unit_everywhere(
     if family == "bert":
         export_delta(delta, "onnx", tmp_path / "model.onnx")
         np.testing.assert_allclose(run_onnx(tmp_path, tokenizer), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("mean", "scale"), [(1.7e9, 35.0), (5.8e-12, 2.9e-12)], ids=["seconds since 1970", "tiny"])
+def test_targets_far_from_0_or_tiny_are_told_apart(make: Make, tmp_path: Path, mean: float, scale: float) -> None:
+    """To a fraction of what they vary by; where float32 cannot, the copy is refused and ONNX is named."""
+    delta, standardised = make("bitfit", "bert", {}, target_mean=mean, target_scale=scale)
+    assert standardised.std() > 0.005
+    found = np.array([answer["score"] for answer in Predictor(delta, device="cpu").predict(TEXTS, PAIRS)])
+    np.testing.assert_allclose((found - mean) / scale, standardised[:, 0], atol=3e-4)
+    export_delta(delta, "onnx", tmp_path / "model.onnx")
+    tokenizer = load_delta(delta)[1]
+    answers = run_onnx(tmp_path, tokenizer)
+    assert answers.dtype == np.float64
+    np.testing.assert_allclose((answers - mean) / scale, standardised, atol=3e-4)
+    if mean > 1:
+        with pytest.raises(DeltaError, match=r"cannot hold the targets(.|\n)*--to onnx"):
+            merge_delta(delta, tmp_path / "merged")
+        assert not (tmp_path / "merged").exists()
+        return
+    merge_delta(delta, tmp_path / "merged")
+    merged = AutoModelForSequenceClassification.from_pretrained(tmp_path / "merged")
+    np.testing.assert_allclose((logits(merged, tokenizer) - mean) / scale, standardised, atol=3e-4)
+
+
+@pytest.mark.parametrize(("mean", "scale", "held"), [(2020.0, 5.0, True), (0.0, 1e30, True), (0.0, 2e38, False),
+                                                     (0.0, 1e-40, False), (1e6, 10.0, False), (-1e6, 1e4, True)])  # fmt: skip
+def test_what_float32_can_hold(make: Make, mean: float, scale: float, held: bool) -> None:
+    info = read_info(make("head", "bert", {}, target_mean=mean, target_scale=scale)[0])
+    if held:
+        check_holds(info, "a copy")
+    else:
+        with pytest.raises(DeltaError, match="subtract a constant"):
+            check_holds(info, "a copy")
 
 
 def test_a_head_without_a_bias_cannot_hold_the_mean(make: Make, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +121,91 @@ def test_weights_of_another_model_are_refused(tmp_path: Path) -> None:
     save_file({"something.else": torch.zeros(2)}, tmp_path / "model.safetensors", {"format": "pt"})
     with pytest.raises(ModelError, match="do not belong"):
         start(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (lambda name: None if "layer.1." in name else name, "bert.encoder.layer.1"),
+        (lambda name: name.replace("LayerNorm", "layer_norm"), "bert.embeddings.LayerNorm"),
+        (lambda name: None if name == "embeddings.word_embeddings.weight" else name, "bert.embeddings.word_embeddings"),
+        (lambda name: None if "value.bias" in name and "layer.0." in name else name, "bert.encoder.layer.0"),
+    ],
+    ids=["a layer", "norms by foreign names", "embeddings", "one bias"],
+)
+def test_nothing_but_the_pooler_may_be_missing(change: Any, named: str, tmp_path: Path) -> None:
+    make_model_dir("bert", tmp_path)
+    tensors = {change(name): tensor for name, tensor in load_file(tmp_path / "model.safetensors").items()}
+    save_file({k: v for k, v in tensors.items() if k}, tmp_path / "model.safetensors", {"format": "pt"})
+    with pytest.raises(ModelError, match=re.escape(named)):
+        start(tmp_path)
+
+
+@pytest.mark.parametrize("layers", [1, 3])
+def test_a_checkpoint_of_another_depth_is_refused(layers: int, tmp_path: Path) -> None:
+    """Of more layers than config.json says, and of fewer."""
+    make_model_dir("bert", tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**config, "num_hidden_layers": layers}))
+    with pytest.raises(ModelError, match=r"encoder\.layer\.[12]"):
+        start(tmp_path)
+
+
+def test_norms_by_their_old_names_load(tmp_path: Path) -> None:
+    make_model_dir("bert", tmp_path)
+    expected = start(tmp_path).model.state_dict()
+    old = {"LayerNorm.weight": "LayerNorm.gamma", "LayerNorm.bias": "LayerNorm.beta"}
+    tensors = {}
+    for name, tensor in load_file(tmp_path / "model.safetensors").items():
+        last = ".".join(name.split(".")[-2:])
+        tensors[name.removesuffix(last) + old.get(last, last)] = tensor
+    save_file(tensors, tmp_path / "model.safetensors", {"format": "pt"})
+    found = start(tmp_path)
+    assert found.head == {"classifier.weight", "classifier.bias"}
+    assert all(torch.equal(found.model.state_dict()[name], tensor) for name, tensor in expected.items())
+
+
+def test_heads_of_pre_training_may_be_there(tmp_path: Path) -> None:
+    """And buffers that older versions saved."""
+    make_model_dir("bert", tmp_path)
+    more = {
+        "cls.predictions.bias": torch.zeros(9),
+        "cls.seq.0.weight": torch.zeros(2),
+        "embeddings.position_ids": torch.zeros(1, 5),
+    }
+    save_file({**load_file(tmp_path / "model.safetensors"), **more}, tmp_path / "model.safetensors", {"format": "pt"})
+    assert start(tmp_path).head == {"classifier.weight", "classifier.bias"}
+
+
+def test_tokens_without_an_embedding_are_refused(tmp_path: Path) -> None:
+    make_model_dir("bert", tmp_path)
+    tokenizer = make_tokenizer("bert")
+    tokenizer.add_tokens(["[PRODUCT]", "[PLACE]"])
+    tokenizer.save_pretrained(tmp_path)
+    with pytest.raises(ModelError, match=r"'\[PRODUCT\]', '\[PLACE\]'"):
+        start(tmp_path)
+
+
+@pytest.mark.parametrize(("model", "token"), [(3, "[SEP]"), (-1, "[PAD]"), (999, "[PAD]"), (None, "[PAD]")])
+def test_model_and_tokenizer_pad_with_one_token(model: int | None, token: str, tmp_path: Path) -> None:
+    """The model's, where it is one: a head that looks for it has no use for another."""
+    make_model_dir("gpt2", tmp_path)
+    make_tokenizer("bert").save_pretrained(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**config, "pad_token_id": model}))
+    loaded = start(tmp_path)
+    assert loaded.tokenizer.pad_token == token
+    assert loaded.model.config.pad_token_id == loaded.tokenizer.pad_token_id
+
+
+def test_padding_is_on_the_side_that_the_model_s_places_allow(tmp_path: Path) -> None:
+    """A tokenizer saved for generation pads on the left, where GPT-2 would count the padding as places."""
+    make_model_dir("gpt2", tmp_path)
+    tokenizer = make_tokenizer("gpt2")
+    tokenizer.padding_side = "left"
+    tokenizer.save_pretrained(tmp_path)
+    assert start(tmp_path).tokenizer.padding_side == "right"
+    assert start(make_model_dir("xlnet", tmp_path / "xlnet")).tokenizer.padding_side == "left"
 
 
 def test_weights_of_another_size_are_refused(tmp_path: Path) -> None:

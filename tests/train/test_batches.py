@@ -3,13 +3,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from tokenizers import Tokenizer, models, processors
+from transformers import PreTrainedTokenizerFast
 
 from families import make_tokenizer
 from tuneworth.tasks import Examples
-from tuneworth.train.batches import Batches, Tokens, collate, tokenize, tokenize_cached
+from tuneworth.train.batches import Batches, Tokens, collate, stand_in, tokenize, tokenize_cached
 
 
 @given(
@@ -40,11 +43,13 @@ def test_batches_hold_examples_of_like_length() -> None:
     assert padded / lengths.sum() < 1.1
 
 
-def test_collate_pads_as_the_tokenizer_does() -> None:
-    tokenizer = make_tokenizer("bert")
+@pytest.mark.parametrize("family", ["bert", "xlnet"])
+def test_collate_pads_as_the_tokenizer_does(family: str) -> None:
+    """On its side, with its token and its type."""
+    tokenizer = make_tokenizer(family)
     texts, pairs = ["a cat", "dogs bark at night", "no"], ["one", "two three", "x"]
     tokens = tokenize(tokenizer, texts, pairs, 12)
-    ours = collate(tokens, np.array([2, 0, 1]), tokenizer.pad_token_id, torch.device("cpu"))
+    ours = collate(tokens, np.array([2, 0, 1]), torch.device("cpu"))
     theirs = tokenizer([texts[i] for i in (2, 0, 1)], [pairs[i] for i in (2, 0, 1)], truncation=True, max_length=12,
                        padding=True, return_tensors="pt")  # fmt: skip
     assert set(ours) == set(theirs)
@@ -78,3 +83,35 @@ def test_kept_tokens_are_mapped_and_their_lengths_are_not_counted_anew(tmp_path:
     maps = Path("/proc/self/maps")
     if maps.exists():
         assert str(path) in maps.read_text()
+
+
+@pytest.mark.parametrize("pieces", [False, True])
+def test_an_end_mark_within_a_text_is_not_the_end(pieces: bool) -> None:
+    """Where each text is to have as many as the next; also where the mark is a piece of a vocabulary of SentencePiece's."""
+    tokenizer = make_tokenizer("t5")
+    if pieces:
+        vocabulary = [(piece, -9.0) for piece in "abcdefghijklmnopqrstuvwxyz"]
+        backend = Tokenizer(models.Unigram([("[UNK]", 0.0), ("[SEP]", 0.0), ("[PAD]", 0.0), *vocabulary], unk_id=0))
+        backend.post_processor = processors.TemplateProcessing(
+            single="$A [SEP]", pair="$A [SEP] $B [SEP]", special_tokens=[("[SEP]", 1)]
+        )
+        tokenizer = PreTrainedTokenizerFast(
+            tokenizer_object=backend, eos_token="[SEP]", pad_token="[PAD]", unk_token="[UNK]"
+        )
+    tokenizer.split_special_tokens = True
+    texts, end = ["a [SEP] b", "a b", "[SEP]"], tokenizer.eos_token_id
+    for pairs, count in ((None, 1), (texts, 2)):
+        tokens = tokenize(tokenizer, texts, pairs, 32)
+        rows = np.split(tokens.ids, tokens.starts[1:-1])
+        assert [int((row == end).sum()) for row in rows] == [count] * 3
+        assert all(row[-1] == end for row in rows)
+
+
+@pytest.mark.parametrize("family", ["bert", "bart", "gpt2", "llama", "t5", "xlnet"])
+def test_a_stand_in_ends_as_the_tokenizer_s_texts_do(family: str) -> None:
+    tokenizer = make_tokenizer(family)
+    batch, end = stand_in(tokenizer, 3, 9), tokenizer("")["input_ids"]
+    assert batch["input_ids"].shape == batch["attention_mask"].shape == (3, 9)
+    for row in batch["input_ids"].tolist():
+        assert row[9 - len(end) :] == end
+        assert not set(row[: 9 - len(end)]) & set(tokenizer.all_special_ids)

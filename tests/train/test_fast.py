@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ast
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 from families import ENCODERS, WITHOUT_BIASES, make_model_dir
 from tuneworth.methods import all_methods, get_method, method_options
 from tuneworth.methods._tune import tune
+from tuneworth.models._files import known_types
 from tuneworth.models.load import load
 from tuneworth.models.places import layers
 from tuneworth.spec import Budget, Precision, Recipe
@@ -16,8 +18,12 @@ from tuneworth.train import flops
 from tuneworth.train.batches import Batches, tokenize
 from tuneworth.train.checkpoint import Checkpointer, LoopState
 from tuneworth.train.clock import Clock
-from tuneworth.train.fast import adamw, kernels, lay_out, speed_up
+from tuneworth.train.fast import ADDING, adamw, kernels, lay_out, speed_up
+from tuneworth.train.fast.attention import attention
 from tuneworth.train.fast.dropout import ByteDropout, byte_dropout
+from tuneworth.train.fast.gelu import CompiledGELU
+from tuneworth.train.fast.linear import PackedLinear, TrainedLinear
+from tuneworth.train.fast.norm import CompiledNorm
 from tuneworth.train.loop import Training, train
 
 TEXTS = [f"film {i} is {'good' if i % 2 else 'bad'} {'so ' * (i % 5)}" for i in range(40)]
@@ -35,7 +41,7 @@ def training(
     loaded = load(str(source), 2, "classification", torch.Generator().manual_seed(0))
     method = get_method(name)
     tune(loaded, method, method_options(method, {}), torch.Generator().manual_seed(0))
-    cost = flops.count(loaded.model)
+    cost = flops.count(loaded.model, loaded.tokenizer)
     for module in loaded.model.modules():
         if isinstance(module, torch.nn.Dropout):
             module.p = dropout
@@ -210,3 +216,72 @@ def test_adapters_still_act_in_the_fast_model(family: str, tmp_path: object) -> 
     torch.testing.assert_close(outputs[0], outputs[1], rtol=1e-3, atol=1e-4)
     plain = load(source, 2, "classification", torch.Generator().manual_seed(0)).model.eval()(input_ids=ids).logits
     assert (outputs[0] - plain).abs().max() > 1e-2
+
+
+def test_attention_that_adds_to_its_scores_is_left_alone() -> None:
+    """What a family's own eager attention takes, or reads off its module, that the fast one has no place for."""
+    from transformers import models
+
+    known = {"module", "query", "key", "value", "attention_mask", "scaling", "dropout", "kwargs", "sliding_window"}
+    known |= {"training", "num_key_value_groups", "head_dim"}  # the mask has the window; grouped heads are left alone
+    found = set()
+    for kind in known_types():
+        for file in Path(models.__file__).parent.glob(f"{kind.replace('-', '_')}/modeling_*.py"):
+            _, start, rest = file.read_text(encoding="utf-8").partition("\ndef eager_attention_forward(")
+            tree = ast.parse((start + rest).partition("\n\n\n")[0])
+            names = {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
+            names |= {
+                node.attr
+                for node in ast.walk(tree)
+                if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "module"
+            }
+            found |= {kind} if names - known else set()
+    assert {"t5", "gemma2", "gpt_oss"} <= found <= ADDING
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_rows_that_may_look_at_no_key_get_zeros(dtype: torch.dtype) -> None:
+    q, k, v = (
+        torch.randn(2, 3, 5, 8, generator=torch.Generator().manual_seed(n), dtype=torch.float32) for n in range(3)
+    )
+    seen = torch.ones(2, 1, 5, 5, dtype=torch.bool).tril()
+    seen[1, :, 2] = False  # a padded row whose window holds padding alone
+    least = torch.zeros(2, 1, 5, 5).masked_fill(~seen, torch.finfo(torch.float32).min)
+    expected = torch.nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=seen).transpose(1, 2)
+    assert not expected[1, 2].any()
+    for mask in (least, least.masked_fill(~seen, -torch.inf), seen):
+        inputs = [x.to(dtype).requires_grad_() for x in (q.clone(), k.clone(), v.clone())]
+        context, _ = attention(torch.nn.Module(), *inputs, mask)
+        torch.testing.assert_close(context.float(), expected, rtol=0, atol=1e-5 if dtype == torch.float32 else 0.03)
+        assert not context[1, 2].any()
+        for gradient in torch.autograd.grad(context.square().sum(), inputs):
+            assert bool(gradient.isfinite().all())
+
+
+def test_a_nan_stays_one_in_a_row_that_has_keys() -> None:
+    q = torch.full((1, 1, 2, 4), torch.nan)
+    context, _ = attention(torch.nn.Module(), q, q, q, torch.zeros(1, 1, 2, 2))
+    assert bool(context.isnan().all())
+
+
+@pytest.mark.parametrize("shape", [(6, 8), (2, 3, 8)])
+@pytest.mark.parametrize("kind", [PackedLinear, TrainedLinear, CompiledNorm, CompiledGELU])
+def test_what_a_module_answers_may_be_written_to(kind: type[torch.nn.Module], shape: tuple[int, ...]) -> None:
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    answers = []
+    for fast in (False, True):
+        torch.manual_seed(0)
+        part: torch.nn.Module = kind.__mro__[1](8, 8) if issubclass(kind, torch.nn.Linear) else torch.nn.LayerNorm(8)
+        part = torch.nn.GELU() if kind is CompiledGELU else part
+        part.requires_grad_(kind is not PackedLinear)
+        if fast:
+            part.__class__ = kind
+            part.packed_for = torch.bfloat16  # type: ignore[assignment]
+        given = x.clone().requires_grad_()
+        with torch.autocast("cpu"):
+            y = part(given)
+            y /= 2
+            y.float().square().sum().backward()
+        assert given.grad is not None
+        answers.append(given.grad)
+    torch.testing.assert_close(answers[1], answers[0], rtol=0.03, atol=0.03)

@@ -11,6 +11,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from families import make_tokenizer
 from tuneworth.errors import Diverged
 from tuneworth.methods import get_method, method_options
 from tuneworth.methods._tune import tune
@@ -48,7 +49,8 @@ def setup(tiny_model: Path, tmp_path: Path) -> Setup:
         batches = Batches(tokens.lengths, recipe.batch_size, 3)
         return Training(
             loaded.model, "classification", tokens, LABELS, np.arange(40), lambda: 50.0, recipe,
-            Clock(Budget.parse(budget), batches.steps_per_epoch, CPU), batches, flops.count(loaded.model), 3, "fp32",
+            Clock(Budget.parse(budget), batches.steps_per_epoch, CPU), batches,
+            flops.count(loaded.model, loaded.tokenizer), 3, "fp32",
             Checkpointer(tmp_path / "checkpoint.safetensors", every), **changes,
         )  # fmt: skip
 
@@ -77,7 +79,7 @@ def test_the_loop_is_plain_adamw_on_the_scheduled_rate(setup: Setup) -> None:
         which = plain.batches.at(step)
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(RECIPE, (step + 0.5) / 12)
-        logits = plain.model(**collate(plain.tokens, which, 0, CPU)).logits
+        logits = plain.model(**collate(plain.tokens, which, CPU)).logits
         F.cross_entropy(logits, LABELS[which]).backward()
         torch.nn.utils.clip_grad_norm_(trained, 1.0)
         optimizer.step()
@@ -200,8 +202,8 @@ def test_a_checkpoint_at_the_very_end_still_gives_the_whole_curve(setup: Setup) 
 
 
 def test_flops_of_models_that_are_alike_are_counted_once(setup: Setup) -> None:
-    model = setup("bitfit").model
-    first = flops.count(model, "bitfit here")
+    model, tokenizer = setup("bitfit").model, make_tokenizer("bert")
+    first = flops.count(model, tokenizer, "bitfit here")
     model.requires_grad_(False)  # it could not be counted now
-    assert flops.count(model, "bitfit here") is first
-    assert flops.count(setup("head").model, "head here") != first
+    assert flops.count(model, tokenizer, "bitfit here") is first
+    assert flops.count(setup("head").model, tokenizer, "head here") != first

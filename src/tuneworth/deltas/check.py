@@ -1,9 +1,10 @@
-"""What leaves this package is checked on the way out: the copy answers as the delta does, on two small batches."""
+"""What leaves this package is checked on the way out: the copy answers as the delta does, to one text and to several."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -14,10 +15,19 @@ from tuneworth.errors import DeltaError
 from tuneworth.train.batches import collate, tokenize
 from tuneworth.train.targets import Targets
 
+if TYPE_CHECKING:
+    from tuneworth.deltas.files import DeltaInfo
+
 TOLERANCE = 1e-4
-"""The largest difference of a logit in float32, absolute, or relative to the largest logit where that is above 1."""
+"""The largest difference of a logit in float32, absolute, or relative to the largest logit where that is above 1; of a
+regression delta's answer, in deviations of the training targets."""
+ROUNDING = 1e-3
+"""The coarsest steps that float32 may have where a regression's answers lie, in deviations of the training targets."""
 
 Batch = dict[str, torch.Tensor]
+Copy = Callable[[Batch], NDArray[Any]]
+Reader = Callable[[Sequence[str], Sequence[str] | None], Batch]
+"""How a copy's own tokenizer makes a padded batch of texts, or text pairs."""
 _TEXTS = [
     "It works.",
     "A second text is longer than the first, so that the first one is padded.",
@@ -25,25 +35,20 @@ _TEXTS = [
 ]
 
 
-def batches(tuned: Tuned) -> list[Batch]:
-    """Unlike in size and in length: (3, longest) and (1, short)."""
-    return [_batch(tuned, _TEXTS), _batch(tuned, _TEXTS[:1])]
+def batch(tuned: Tuned) -> Batch:
+    """The texts of the check as the delta itself reads them: (3, longest)."""
+    return _read(tuned, _TEXTS)
 
 
-def _batch(tuned: Tuned, texts: list[str]) -> Batch:
-    pairs = texts[::-1] if tuned.info.pairs else None
-    tokens = tokenize(tuned.tokenizer, texts, pairs, tuned.info.max_length)
-    return collate(tokens, np.arange(len(texts)), tuned.model.config.pad_token_id, torch.device("cpu"))
-
-
-def answers(tuned: Tuned) -> list[NDArray[Any]]:
-    """What the delta answers to each batch: logits, or values in the unit of the training targets; (batch, outputs)."""
+def answers(tuned: Tuned) -> NDArray[Any]:
+    """What the delta answers to each text of the check by itself: logits, or values in the unit of the training targets;
+    (texts, outputs)."""
     targets = Targets(tuned.info.task_kind, tuned.info.target_mean, tuned.info.target_scale)
-    found = [run(tuned.model)(batch) for batch in batches(tuned)]
-    return [values if targets.kind == "classification" else targets.decode(values)[:, None] for values in found]
+    values = np.concatenate([run(tuned.model)(_read(tuned, [text])) for text in _TEXTS])
+    return values if targets.kind == "classification" else targets.decode(values)[:, None]
 
 
-def run(model: torch.nn.Module) -> Callable[[Batch], NDArray[np.float32]]:
+def run(model: torch.nn.Module) -> Copy:
     def answer(batch: Batch) -> NDArray[np.float32]:
         with torch.inference_mode():
             logits: NDArray[np.float32] = model(**batch).logits.float().numpy()
@@ -52,12 +57,61 @@ def run(model: torch.nn.Module) -> Callable[[Batch], NDArray[np.float32]]:
     return answer
 
 
-def check_same(
-    tuned: Tuned, expected: list[NDArray[Any]], copy: Callable[[Batch], NDArray[np.float32]], what: str
-) -> None:
-    """Raises DeltaError where `copy` answers otherwise than `expected`, which `answers` gave."""
-    for values, batch in zip(expected, batches(tuned), strict=True):
-        gap = float(np.abs(copy(batch) - values).max())
-        if not gap <= TOLERANCE * max(1.0, float(np.abs(values).max())):
-            raise DeltaError(f"{what} would answer otherwise than the delta of {tuned.info.method!r}: a logit differs by "
+def reader(directory: Path, max_length: int) -> Reader:
+    """Of the tokenizer that was saved in `directory`, used as transformers would."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(directory, local_files_only=True)
+
+    def read(texts: Sequence[str], pairs: Sequence[str] | None) -> Batch:
+        return dict(tokenizer(texts, pairs, padding=True, truncation=True, max_length=max_length, return_tensors="pt"))
+
+    return read
+
+
+def check_same(tuned: Tuned, expected: NDArray[Any], copy: Copy, what: str, read: Reader | None = None) -> None:
+    """Raises DeltaError where `copy` answers otherwise than `expected`, which `answers` gave: to the texts in one batch, the
+    short ones padded, and to one alone. `read`: the copy's own tokenizer; None: it has none, and reads as the delta does."""
+    info = tuned.info
+    unit = info.target_scale if info.task_kind == "regression" else 1.0
+    standard = (expected - info.target_mean) / unit if info.task_kind == "regression" else expected
+    most = TOLERANCE * unit * max(1.0, float(np.abs(standard).max()))
+    for count in (len(_TEXTS), 1):
+        texts = _TEXTS[:count]
+        found = copy(read(texts, _pairs(tuned, texts)) if read else _read(tuned, texts))
+        gap = float(np.abs(found - expected[:count]).max())
+        if not gap <= most + (2 * _step(info) if found.dtype == np.float32 else 0.0):
+            raise DeltaError(f"{what} would answer otherwise than the delta of {info.method!r}: a logit differs by "
                              f"{gap:.2g}", "nothing was written; please report this, with the model's name")  # fmt: skip
+
+
+def check_holds(info: DeltaInfo, where: str) -> None:
+    """Raises DeltaError where float32 is too coarse for the answers of a regression delta: `where` has nothing better."""
+    if info.task_kind == "regression" and not _step(info) <= ROUNDING * info.target_scale:
+        raise DeltaError(
+            f"{where} answers in float32, which cannot hold the targets of this delta: they lie around {info.target_mean:g} "
+            f"and vary by {info.target_scale:.2g}, and its steps there are {_step(info):.2g}",
+            "export it with --to onnx, whose answers are in float64; or subtract a constant from the targets (or rescale "
+            "them) and tune again",
+        )
+
+
+def _step(info: DeltaInfo) -> float:
+    """Between neighbours in float32 where a regression's answers lie; infinite where it ends, or thins out."""
+    if info.task_kind != "regression":
+        return 0.0
+    limits = np.finfo(np.float32)
+    size = abs(info.target_mean) + 3 * info.target_scale
+    if size > float(limits.max) or info.target_scale * TOLERANCE < float(limits.tiny):
+        return float("inf")
+    return float(np.spacing(np.float32(size)))
+
+
+def _read(tuned: Tuned, texts: Sequence[str]) -> Batch:
+    tokens = tokenize(tuned.tokenizer, texts, _pairs(tuned, texts), tuned.info.max_length)
+    return collate(tokens, np.arange(len(texts)), torch.device("cpu"))
+
+
+def _pairs(tuned: Tuned, texts: Sequence[str]) -> Sequence[str] | None:
+    """Each text's partner does not depend on how many are read at once."""
+    return [_TEXTS[-1 - _TEXTS.index(text)] for text in texts] if tuned.info.pairs else None

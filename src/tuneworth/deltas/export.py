@@ -46,12 +46,12 @@ def _export_bf16(delta: Path, output: Path, model: str | None, allow_pickle: boo
 def _export_peft(delta: Path, output: Path, model: str | None, allow_pickle: bool) -> None:
     """The layout of peft's save_pretrained: adapter_config.json and adapter_model.safetensors; the head is a module to save."""
     check_vacant(output)
-    read_info(delta)
+    info = read_info(delta)
     from peft import PeftModel
     from safetensors.torch import save_file
     from transformers import AutoModelForSequenceClassification
 
-    from tuneworth.deltas.check import answers, check_same, run
+    from tuneworth.deltas.check import answers, check_holds, check_same, reader, run
     from tuneworth.deltas.load import load_tuned
     from tuneworth.deltas.plain import fold_targets
     from tuneworth.models.load import quiet
@@ -60,6 +60,7 @@ def _export_peft(delta: Path, output: Path, model: str | None, allow_pickle: boo
     if "default" not in getattr(tuned.model, "peft_config", {}):
         remedy = f"tuneworth merge {delta} -o DIR gives a plain model; --to onnx takes any method"
         raise DeltaError(f"peft's format has no place for a delta of {tuned.info.method!r}", remedy)
+    check_holds(info, "peft's copy")
     expected = answers(tuned)
     fold_targets(tuned)
     config = copy.copy(tuned.model.peft_config["default"])
@@ -85,7 +86,7 @@ def _export_peft(delta: Path, output: Path, model: str | None, allow_pickle: boo
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers by a name that is going away
             copied = PeftModel.from_pretrained(plain, str(scratch)).eval()
-        check_same(tuned, expected, run(copied), "peft's copy")
+        check_same(tuned, expected, run(copied), "peft's copy", reader(scratch, info.max_length))
 
 
 def _head_modules(model: PreTrainedModel, head: frozenset[str]) -> list[str]:

@@ -12,20 +12,21 @@ def merge_delta(delta: str | Path, output: str | Path, model: str | None = None,
 
     `AutoModelForSequenceClassification.from_pretrained(output)` gives the delta's logits, to 1e-4 in float32; of a
     regression delta, values in the unit of the training targets. Raises DeltaError where the plain architecture has no
-    place for what the method added (adapters), or `output` holds something already.
+    place for what the method added (adapters), where float32 cannot hold such values, or `output` holds something already.
     """
     delta, output = Path(delta), Path(output)
     check_vacant(output)
-    read_info(delta)
+    info = read_info(delta)
 
     import torch
     from transformers import AutoModelForSequenceClassification
 
-    from tuneworth.deltas.check import answers, check_same, run
+    from tuneworth.deltas.check import answers, check_holds, check_same, reader, run
     from tuneworth.deltas.load import load_tuned
     from tuneworth.deltas.plain import make_plain
     from tuneworth.models.load import quiet
 
+    check_holds(info, "a merged model")
     tuned = load_tuned(delta, model, allow_pickle)
     expected = answers(tuned)
     make_plain(tuned)
@@ -33,4 +34,4 @@ def merge_delta(delta: str | Path, output: str | Path, model: str | None = None,
         tuned.model.save_pretrained(scratch)
         tuned.tokenizer.save_pretrained(scratch)
         plain = AutoModelForSequenceClassification.from_pretrained(scratch, dtype=torch.float32, local_files_only=True)
-        check_same(tuned, expected, run(plain.eval()), "the merged model")
+        check_same(tuned, expected, run(plain.eval()), "the merged model", reader(scratch, info.max_length))

@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,10 +17,9 @@ from tuneworth.deltas.files import check_parent, read_info
 from tuneworth.errors import DeltaError
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
-    from tuneworth.deltas.check import Batch
+    from tuneworth.deltas.check import Batch, Copy, Reader
     from tuneworth.deltas.load import Tuned
 
 PROTOBUF_LIMIT = 2**31
@@ -31,7 +30,8 @@ def export_onnx(delta: Path, output: Path, model: str | None, allow_pickle: bool
     """Write `output`, and the tokenizer beside it (`model.tokenizer.json` beside `model.onnx`), for batches of any shape.
 
     Inputs as the tokenizer names them, int64 (batch, sequence); output `logits`, float32 (batch, outputs): of a
-    regression delta, values in the unit of the training targets. Labels and max_length are metadata of the file.
+    regression delta float64, values in the unit of the training targets, which float32 may not hold. Labels and
+    max_length are metadata of the file.
     """
     _check(output)
     read_info(delta)
@@ -42,8 +42,8 @@ def export_onnx(delta: Path, output: Path, model: str | None, allow_pickle: bool
     with TemporaryDirectory(dir=output.absolute().parent, prefix=".onnx-") as scratch:
         file = Path(scratch) / output.name
         _write(tuned, file)
-        check_same(tuned, answers(tuned), _runtime(file), "the ONNX file")
-        _write_tokenizer(tuned, file.with_suffix(".tokenizer.json"))
+        read = _write_tokenizer(tuned, file.with_suffix(".tokenizer.json"))
+        check_same(tuned, answers(tuned), _runtime(file), "the ONNX file", read)
         for made in Path(scratch).iterdir():
             os.replace(made, output.parent / made.name)
 
@@ -60,9 +60,9 @@ def _check(output: Path) -> None:
 def _write(tuned: Tuned, file: Path) -> None:
     import torch
 
-    from tuneworth.deltas.check import batches
+    from tuneworth.deltas import check
 
-    batch = batches(tuned)[0]
+    batch = check.batch(tuned)
 
     class Answers(torch.nn.Module):
         """Tensors in the order of `batch` -> logits alone, in the user's unit."""
@@ -70,18 +70,28 @@ def _write(tuned: Tuned, file: Path) -> None:
         def __init__(self) -> None:
             super().__init__()
             self.model = tuned.model
+            # not as numbers, which the exporter rounds to float32, and the mean, which it drops where it is near 0, in deviations
+            mean, scale = tuned.info.target_mean, tuned.info.target_scale
+            self.mean, self.scale = (
+                torch.nn.Buffer(torch.tensor(x, dtype=torch.float64)) for x in (mean / scale, scale)
+            )
 
         def forward(self, *inputs: torch.Tensor) -> Any:
             logits = self.model(**dict(zip(batch, inputs, strict=True))).logits
             regression = tuned.info.task_kind == "regression"
-            return logits * tuned.info.target_scale + tuned.info.target_mean if regression else logits
+            return (logits.double() + self.mean) * self.scale if regression else logits
 
     with _quiet():
-        program = torch.onnx.export(
-            Answers().eval(), tuple(batch.values()), dynamo=True, verbose=False,
-            input_names=list(batch), output_names=["logits"],
-            dynamic_shapes=(tuple({0: "batch", 1: "sequence"} for _ in batch),),
-        )  # fmt: skip
+        try:
+            program = torch.onnx.export(
+                Answers().eval(), tuple(batch.values()), dynamo=True, verbose=False,
+                input_names=list(batch), output_names=["logits"],
+                dynamic_shapes=(tuple({0: "batch", 1: "sequence"} for _ in batch),),
+            )  # fmt: skip
+        except torch.onnx.OnnxExporterError as error:
+            kind = tuned.model.config.model_type
+            raise DeltaError(f"PyTorch makes no ONNX file of a model of type {kind!r}",
+                             "tuneworth merge gives a plain model of what has a place in one") from error  # fmt: skip
         assert program is not None
         program.model.metadata_props.update(_metadata(tuned))
         size = sum(p.numel() * p.element_size() for p in tuned.model.parameters())
@@ -99,29 +109,48 @@ def _metadata(tuned: Tuned) -> dict[str, str]:
     }
 
 
-def _runtime(file: Path) -> Any:
+def _runtime(file: Path) -> Copy:
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
 
-    def answer(batch: Batch) -> NDArray[np.float32]:
+    def answer(batch: Batch) -> NDArray[Any]:
         wanted = {given.name for given in session.get_inputs()}
-        logits: NDArray[np.float32] = session.run(None, {n: t.numpy() for n, t in batch.items() if n in wanted})[0]
+        logits: NDArray[Any] = session.run(None, {n: t.numpy() for n, t in batch.items() if n in wanted})[0]
         return logits
 
     return answer
 
 
-def _write_tokenizer(tuned: Tuned, file: Path) -> None:
-    """Ready to use: it cuts and pads as training did. A tokenizer that is not of the tokenizers library has no such file."""
+def _write_tokenizer(tuned: Tuned, file: Path) -> Reader | None:
+    """Ready to use: it cuts and pads as training did. A tokenizer that is not of the tokenizers library has no such file.
+
+    Returns how the file reads texts.
+    """
+    import torch
     from tokenizers import Tokenizer
 
-    backend = getattr(tuned.tokenizer, "backend_tokenizer", None)
-    if isinstance(backend, Tokenizer):
-        ready = Tokenizer.from_str(backend.to_str())
-        ready.enable_truncation(tuned.info.max_length)
-        ready.enable_padding(pad_id=tuned.tokenizer.pad_token_id, pad_token=str(tuned.tokenizer.pad_token))
-        ready.save(str(file))
+    own = tuned.tokenizer
+    backend = getattr(own, "backend_tokenizer", None)
+    if not isinstance(backend, Tokenizer):
+        return None
+    ready = Tokenizer.from_str(backend.to_str())
+    ready.enable_truncation(tuned.info.max_length, direction=own.truncation_side)
+    ready.enable_padding(
+        direction=own.padding_side,
+        pad_id=own.pad_token_id,
+        pad_type_id=own.pad_token_type_id,
+        pad_token=str(own.pad_token),
+    )
+    ready.save(str(file))
+    written = Tokenizer.from_file(str(file))
+
+    def read(texts: Sequence[str], pairs: Sequence[str] | None) -> Batch:
+        found = written.encode_batch(list(zip(texts, pairs, strict=True)) if pairs else list(texts))
+        of = {"input_ids": "ids", "attention_mask": "attention_mask", "token_type_ids": "type_ids"}
+        return {name: torch.tensor([getattr(text, at) for text in found]) for name, at in of.items()}
+
+    return read
 
 
 @contextmanager

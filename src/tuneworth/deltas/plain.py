@@ -42,7 +42,7 @@ def fold_targets(tuned: Tuned) -> None:
                          "tuneworth export DELTA --to onnx -o model.onnx keeps it")  # fmt: skip
     with torch.no_grad():
         last.weight.mul_(scale)
-        last.bias.mul_(scale).add_(mean)
+        last.bias.copy_(last.bias.double() * scale + mean)
 
 
 def _fit(tuned: Tuned) -> None:

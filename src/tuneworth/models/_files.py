@@ -21,11 +21,11 @@ _TOKENIZER = (*VOCABULARIES, "merges.txt", "tokenizer_config.json", "special_tok
 
 def check(directory: Path, allow_pickle: bool) -> None:
     """Raises ModelError, before any heavy import, where the directory cannot be used."""
-    config = _json(directory, "config.json")
+    config = read_json(directory, "config.json")
     if config is None:
         raise ModelError(f"{str(directory)!r} has no config.json", "give a directory made by save_pretrained()")
     for name in ("config.json", "tokenizer_config.json"):
-        if "auto_map" in (_json(directory, name) or {}):
+        if "auto_map" in (read_json(directory, name) or {}):
             raise ModelError(f"{str(directory)!r} needs remote code: {name} has an auto_map",
                              "such code is never run; use a model that transformers knows by itself")  # fmt: skip
     _check_type(config.get("model_type"))
@@ -34,7 +34,7 @@ def check(directory: Path, allow_pickle: bool) -> None:
         raise ModelError(f"{str(directory)!r} has no weights", "it needs model.safetensors, or its shards")
     for file in files:
         if file.suffix == ".safetensors":
-            _check_safetensors(file)
+            _header(file)
         elif not allow_pickle:
             raise ModelError(f"{str(directory)!r} has pickled weights only ({file.name}), which can run code when read",
                              "convert them to safetensors, or trust them with --allow-pickle")  # fmt: skip
@@ -47,7 +47,7 @@ def weights(directory: Path) -> list[Path]:
     for single in ("model.safetensors", "pytorch_model.bin"):
         if (directory / single).is_file():
             return [directory / single]
-        index = _json(directory, f"{single}.index.json")
+        index = read_json(directory, f"{single}.index.json")
         if index is not None:
             shards = [directory / name for name in sorted(set(index.get("weight_map", {}).values()))]
             for shard in shards:
@@ -76,7 +76,7 @@ def _sha256(file: Path, size: int, mtime_ns: int) -> str:  # noqa: ARG001
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _json(directory: Path, name: str) -> dict[str, Any] | None:
+def read_json(directory: Path, name: str) -> dict[str, Any] | None:
     """None where the file is absent."""
     path = directory / name
     if not path.is_file():
@@ -90,8 +90,13 @@ def _json(directory: Path, name: str) -> dict[str, Any] | None:
     return content
 
 
-def _check_safetensors(file: Path) -> None:
-    """The header says how long the file is: 8 bytes with its own length n, n bytes of JSON, then the tensors."""
+def shapes(file: Path) -> dict[str, list[int]]:
+    """Of the tensors in a safetensors file, by name. Raises ModelError where it is none, or not whole."""
+    return {name: tensor["shape"] for name, tensor in _header(file).items()}
+
+
+def _header(file: Path) -> dict[str, dict[str, Any]]:
+    """It says how long the file is: 8 bytes with the header's length n, n bytes of JSON, then the tensors."""
     problem = ModelError(f"{str(file)!r} is truncated or no safetensors file", "copy or download it again")
     size = file.stat().st_size
     with file.open("rb") as stream:
@@ -105,6 +110,7 @@ def _check_safetensors(file: Path) -> None:
             raise problem from None
     if 8 + length + end != size:
         raise problem
+    return tensors
 
 
 def _check_type(model_type: Any) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tuneworth.errors import ModelError
+from tuneworth.models._agree import agree, check_base
 from tuneworth.models._files import weights
 
 if TYPE_CHECKING:
@@ -32,8 +33,8 @@ class Loaded:
 def load(source: str, num_labels: int, kind: Kind, generator: torch.Generator, allow_pickle: bool = False) -> Loaded:
     """The model in the directory `source` with a new task head of `num_labels` outputs, drawn from `generator`.
 
-    The head is every parameter outside the base model, and every parameter that the checkpoint lacks (BERT's pooler,
-    say). Its matrices are drawn from N(0, config.initializer_range), BERT's rule; biases are 0 and norm weights 1.
+    The head is every parameter outside the base model, and the base model's pooler where the checkpoint lacks it. Its
+    matrices are drawn from N(0, config.initializer_range), BERT's rule; biases are 0 and norm weights 1.
     A head that the checkpoint may hold is not used: what a trial starts from depends on its seed alone. The global
     random state stays as it was.
 
@@ -68,8 +69,8 @@ def load(source: str, num_labels: int, kind: Kind, generator: torch.Generator, a
         reason = str(error).strip().split("\n")[0] or type(error).__name__
         problem = f"cannot load the model in {source!r}: {reason}"
         raise ModelError(problem, "check that its files are whole and belong together") from error
-    _check_base(model, report, source)
-    _pad(model, tokenizer, source)
+    check_base(model, report, source)
+    agree(model, tokenizer, source)
     loaded = Loaded(model, tokenizer, _head(model, report))
     _draw_head(model, loaded.head, generator)
     return loaded
@@ -105,31 +106,6 @@ def _draw_head(model: PreTrainedModel, head: frozenset[str], generator: torch.Ge
                 parameter.fill_(1.0)
             else:
                 parameter.normal_(0.0, std, generator=generator)
-
-
-def _check_base(model: PreTrainedModel, report: dict[str, Any], source: str) -> None:
-    """A checkpoint that fits the base model badly would silently train from random numbers."""
-    base = f"{model.base_model_prefix}."
-    names = [name for name, _ in model.named_parameters() if name.startswith(base)]
-    missing = set(report["missing_keys"]).intersection(names)
-    wrong = sorted(key[0] for key in report["mismatched_keys"] if key[0].startswith(base))
-    if wrong or 2 * len(missing) > len(names):
-        problem = f"{wrong[0]} has another shape" if wrong else f"{len(missing)} of {len(names)} parameters are missing"
-        raise ModelError(
-            f"the weights in {source!r} do not belong to its config.json: {problem}", "check the directory"
-        )
-
-
-def _pad(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, source: str) -> None:
-    """Batches need padding; GPT-like tokenizers have no token for it, and their end token serves."""
-    if tokenizer.pad_token is None:
-        if tokenizer.eos_token is None:
-            raise ModelError(
-                f"the tokenizer in {source!r} has neither a pad token nor an end token", "give it a pad token"
-            )
-        tokenizer.pad_token = tokenizer.eos_token
-    if model.config.pad_token_id is None:
-        model.config.pad_token_id = tokenizer.pad_token_id
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
@@ -33,8 +33,6 @@ class Places:
     ffn_in: str
     ffn_out: str
     ffn_norm: str
-    positions_after_padding: bool = False
-    """Positions count from behind the padding token's number, as fairseq has it; else from 0."""
 
 
 _BERT = Places(
@@ -74,16 +72,14 @@ _ALBERT = Places(  # layers that ALBERT shares are one module: what is added to 
     ffn_norm="full_layer_layer_norm",
 )
 
-_ROBERTA = replace(_BERT, positions_after_padding=True)
-
 PLACES = {
     "albert": _ALBERT,
     "bert": _BERT,
-    "camembert": _ROBERTA,
+    "camembert": _BERT,
     "distilbert": _DISTILBERT,
     "electra": _BERT,
-    "roberta": _ROBERTA,
-    "xlm-roberta": _ROBERTA,
+    "roberta": _BERT,
+    "xlm-roberta": _BERT,
 }
 """By `config.model_type`."""
 

@@ -25,7 +25,7 @@ from tuneworth.serve.backbone import Backbone
 from tuneworth.serve.found import Found
 from tuneworth.serve.parts import Parts, take_apart
 from tuneworth.spec import Precision
-from tuneworth.train.batches import Tokens, collate, tokenize
+from tuneworth.train.batches import Padding, Tokens, collate, tokenize
 from tuneworth.train.device import autocast, give_pages_back
 
 PROBE = ["One sentence shows whether two ways to compute agree.", "And a second one."]
@@ -125,7 +125,9 @@ class Engine:
         """Shape (examples, most outputs of a task): of tasks that mix, or else of one task."""
         ids, types = [e.ids for e in examples], [e.types for e in examples if e.types is not None]
         starts = np.cumsum([0, *map(len, ids)])
-        tokens = Tokens(np.concatenate(ids), starts, np.concatenate(types) if types else None)
+        tokens = Tokens(
+            np.concatenate(ids), starts, np.concatenate(types) if types else None, Padding.of(self.backbone.tokenizer)
+        )
         inputs = self._inputs(tokens)
         parts = [example.task.parts for example in examples]
         if (model := examples[0].task.model) is not None:
@@ -182,4 +184,4 @@ class Engine:
 
     def _inputs(self, tokens: Tokens) -> dict[str, Any]:
         rows = np.arange(len(tokens.lengths))
-        return collate(tokens, rows, self.backbone.plain.config.pad_token_id, self.device)
+        return collate(tokens, rows, self.device)

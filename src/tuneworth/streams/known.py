@@ -109,4 +109,5 @@ def _join(parts: list[Tokens]) -> Tokens:
         np.concatenate([part.ids for part in parts]),
         np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
         np.concatenate(types) if types else None,
+        parts[0].padding,
     )

@@ -48,7 +48,7 @@ def tuned_model(job: Job, outputs: int, kind: Kind, device: torch.device, precis
     options = method_options(method, dict(trial.options))
     names = tune(loaded, method, options, rng.generator(trial.seed, "delta"))
     head = tuple(name for name in names if id(loaded.model.get_parameter(name)) in heads)
-    cost = flops.count(loaded.model, (trial.model_fingerprint, trial.kind, repr(options), outputs))
+    cost = flops.count(loaded.model, loaded.tokenizer, (trial.model_fingerprint, trial.kind, repr(options), outputs))
     lay_out(loaded.model, device, precision)
     return Tuned(loaded.model, loaded.tokenizer, tuple(n for n in names if n not in head), head, cost)
 

@@ -24,12 +24,27 @@ The size is that of transformers' LengthGroupedSampler."""
 
 
 @dataclass(frozen=True)
+class Padding:
+    """What fills the short sequences of a batch, and on which side. `models.load` sees to it that model and tokenizer agree."""
+
+    token: int = 0
+    type: int = 0
+    left: bool = False
+
+    @classmethod
+    def of(cls, tokenizer: PreTrainedTokenizerBase) -> Padding:
+        assert isinstance(tokenizer.pad_token_id, int)
+        return cls(tokenizer.pad_token_id, tokenizer.pad_token_type_id, tokenizer.padding_side == "left")
+
+
+@dataclass(frozen=True)
 class Tokens:
     """n token sequences, ragged: sequence i is `ids[starts[i]:starts[i+1]]`. `types` only where the tokenizer has them."""
 
     ids: NDArray[np.int32]
     starts: NDArray[np.int64]
     types: NDArray[np.uint8] | None
+    padding: Padding = Padding()
 
     @cached_property
     def lengths(self) -> NDArray[np.int64]:
@@ -41,11 +56,20 @@ def tokenize(
     tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], pairs: Sequence[str] | None, max_length: int
 ) -> Tokens:
     """Texts, or text pairs, cut to `max_length` tokens (of a pair, the longer text loses tokens first)."""
-    lists = tokenizer(list(texts), list(pairs) if pairs is not None else None, truncation=True, max_length=max_length)
+    split = tokenizer.split_special_tokens
+    lists = tokenizer(
+        list(texts), list(pairs) if pairs is not None else None, truncation=True, max_length=max_length,
+        return_special_tokens_mask=split,
+    )  # fmt: skip
     rows = lists["input_ids"]
     starts = np.concatenate([[0], np.cumsum([len(row) for row in rows])]).astype(np.int64)
     types = np.concatenate(lists["token_type_ids"]).astype(np.uint8) if "token_type_ids" in lists else None
-    return Tokens(np.concatenate(rows).astype(np.int32), starts, types)
+    ids = np.concatenate(rows).astype(np.int32)
+    if split:  # a vocabulary of SentencePiece's holds the end mark as a piece like any other, and finds it all the same
+        found = (ids == tokenizer.eos_token_id) & (np.concatenate(lists["special_tokens_mask"]) == 0)
+        if found.any():
+            ids[found] = tokenizer.unk_token_id
+    return Tokens(ids, starts, types, Padding.of(tokenizer))
 
 
 def tokenize_cached(path: Path, tokenizer: PreTrainedTokenizerBase, examples: Examples, max_length: int) -> Tokens:
@@ -59,7 +83,7 @@ def tokenize_cached(path: Path, tokenizer: PreTrainedTokenizerBase, examples: Ex
 
     try:
         kept = {name: tensor.numpy() for name, tensor in load_file(path).items()}
-        return Tokens(kept["ids"], kept["starts"], kept.get("types"))
+        return Tokens(kept["ids"], kept["starts"], kept.get("types"), Padding.of(tokenizer))
     except (OSError, SafetensorError, KeyError):
         pass  # not there yet, or cut short: made anew below
     tokens = tokenize(tokenizer, examples.texts, examples.pairs, max_length)
@@ -106,17 +130,31 @@ class Batches:
         return [batches[i] for i in rng.permutation(len(batches))]
 
 
-def collate(tokens: Tokens, which: NDArray[np.int64], pad_id: int, device: torch.device) -> dict[str, Any]:
-    """The model's inputs, each of shape (len(which), longest of them), padded on the right."""
-    lengths = tokens.lengths[which]
+def collate(tokens: Tokens, which: NDArray[np.int64], device: torch.device) -> dict[str, Any]:
+    """The model's inputs, each of shape (len(which), longest of them), padded on the side that the model wants."""
+    lengths, padding = tokens.lengths[which][:, None], tokens.padding
     shape = (len(which), int(lengths.max()))
-    mask = np.arange(shape[1]) < lengths[:, None]
-    source = tokens.starts[which][:, None] + np.arange(shape[1])
-    ids = np.full(shape, pad_id, dtype=np.int64)
-    ids[mask] = tokens.ids[source[mask]]
+    first = shape[1] - lengths if padding.left else 0
+    place = np.arange(shape[1]) - first
+    mask = (place >= 0) & (place < lengths)
+    source = (tokens.starts[which][:, None] + place)[mask]
+    ids = np.full(shape, padding.token, dtype=np.int64)
+    ids[mask] = tokens.ids[source]
     batch = {"input_ids": torch.from_numpy(ids), "attention_mask": torch.from_numpy(mask.astype(np.int64))}
     if tokens.types is not None:
-        types = np.zeros(shape, dtype=np.int64)
-        types[mask] = tokens.types[source[mask]]
+        types = np.full(shape, padding.type, dtype=np.int64)
+        types[mask] = tokens.types[source]
         batch["token_type_ids"] = torch.from_numpy(types)
     return {name: tensor.to(device, non_blocking=True) for name, tensor in batch.items()}
+
+
+def stand_in(tokenizer: PreTrainedTokenizerBase, examples: int, length: int) -> dict[str, torch.Tensor]:
+    """Random tokens of that shape where no text is at hand: no special ones but those that end each of the tokenizer's texts.
+
+    An encoder-decoder's head looks for that very end. The same tokens at each call; no stream of chance is touched.
+    """
+    special, end = tokenizer.all_special_ids, tokenizer("")["input_ids"][-length:]
+    ids = torch.randint(tokenizer.vocab_size, (examples, length), generator=torch.Generator().manual_seed(0))
+    ids[torch.isin(ids, torch.tensor(special))] = next(n for n in range(tokenizer.vocab_size) if n not in special)
+    ids[:, length - len(end) :] = torch.tensor(end, dtype=torch.int64)
+    return {"input_ids": ids, "attention_mask": torch.ones_like(ids)}

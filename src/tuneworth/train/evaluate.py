@@ -25,7 +25,7 @@ def logits(
     out: NDArray[np.float32] | None = None
     with torch.inference_mode(), autocast(model.device, precision):
         for rows in _by_tokens(tokens.lengths[which], order):
-            batch = collate(tokens, which[rows], model.config.pad_token_id, model.device)
+            batch = collate(tokens, which[rows], model.device)
             values = model(**batch).logits.float().cpu().numpy()
             if out is None:
                 out = np.empty((len(which), values.shape[1]), dtype=np.float32)

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
-from transformers import PreTrainedModel
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from tuneworth.train.batches import stand_in
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ class FlopModel:
 _counted: dict[Hashable, FlopModel] = {}
 
 
-def count(model: PreTrainedModel, alike: Hashable = None) -> FlopModel:
+def count(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, alike: Hashable = None) -> FlopModel:
     """Forward and backward matrix products of a training step of `model` as it is frozen now.
 
     A transformer's cost in the length is a polynomial of degree two: linear layers, attention's two products, and the
@@ -41,7 +43,7 @@ def count(model: PreTrainedModel, alike: Hashable = None) -> FlopModel:
     kept, training = model.config._attn_implementation, model.training
     model.eval()  # no dropout: the count must not draw from the trial's random stream
     model.set_attn_implementation("eager")
-    counts = [_count_one(model, length) for length in lengths]
+    counts = [_count_one(model, stand_in(tokenizer, 1, length)) for length in lengths]
     model.set_attn_implementation(kept)
     model.train(training)
     quadratic, linear, constant = np.polyfit(lengths, counts, 2)
@@ -51,9 +53,9 @@ def count(model: PreTrainedModel, alike: Hashable = None) -> FlopModel:
     return found
 
 
-def _count_one(model: PreTrainedModel, length: int) -> int:
-    ids = torch.full((1, length), 1, device=model.device)
+def _count_one(model: PreTrainedModel, batch: dict[str, torch.Tensor]) -> int:
+    batch = {name: tensor.to(model.device) for name, tensor in batch.items()}
     with FlopCounterMode(display=False) as counter:
-        model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits.float().sum().backward()
+        model(**batch).logits.float().sum().backward()
     model.zero_grad(set_to_none=True)
     return int(counter.get_total_flops())

@@ -105,7 +105,7 @@ def _gradients(run: Training, which: NDArray[np.int64], state: LoopState) -> flo
 
 def _micro_step(run: Training, which: NDArray[np.int64], batch_size: int) -> float:
     """Forward and backward; the loss counts by its share of the batch, so that micro-batches add up to the batch."""
-    inputs = collate(run.tokens, which, run.model.config.pad_token_id, run.model.device)
+    inputs = collate(run.tokens, which, run.model.device)
     targets = run.targets[torch.from_numpy(which)].to(run.model.device)
     with autocast(run.model.device, run.precision):
         logits = run.model(**inputs).logits.float()

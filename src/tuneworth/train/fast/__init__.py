@@ -28,6 +28,8 @@ from tuneworth.train.fast.norm import CompiledNorm, replaceable
 from tuneworth.train.fast.packing import PACKING, pack, packs
 
 NAME = "tuneworth_cpu"
+ADDING = frozenset({"gemma2", "gemma3", "gemma3_text", "gpt_oss", "mt5", "t5", "t5gemma", "t5gemma2", "umt5"})
+"""Model types whose attention has learnt biases by distance, a cap or sinks beside what every attention has."""
 AT_ONCE = 6 * 2**20
 """Tokens x hidden size x layers that go through a model at once: fewer are slower, more cost memory alone (docs/log.md)."""
 
@@ -51,7 +53,7 @@ def kernels(model: PreTrainedModel) -> str:
         return "plain"
     family, lacking = model.config.model_type, []
     if model.config._attn_implementation != NAME:
-        lacking.append(f"{family} shares key heads, so attention is left to transformers")
+        lacking.append(f"{family} {_needs_more(model)}, so attention is left to transformers")
     elif not any(hasattr(module, PACKING) for module in model.modules()):
         lacking.append(f"{family} works on padded batches")
     if isinstance(found := compiled.library(), str):
@@ -76,10 +78,9 @@ def plain() -> bool:
 
 
 def speed_up(model: PreTrainedModel, shared: bool = False, precision: Precision = "fp32") -> None:
-    """Replace the slow parts of a model on a CPU, and narrow its last layer. Models with grouped key heads keep their own
-    attention, and their last layer."""
-    heads = getattr(model.config, "num_key_value_heads", None)
-    if heads in (None, getattr(model.config, "num_attention_heads", None)):
+    """Replace the slow parts of a model on a CPU, and narrow its last layer. Models whose attention needs more than `attention`
+    has keep their own, and their last layer."""
+    if not _needs_more(model):
         _register()
         model.set_attn_implementation(NAME)
         if not shared and packs(model):
@@ -101,6 +102,15 @@ def speed_up(model: PreTrainedModel, shared: bool = False, precision: Precision 
             module.__class__ = TrainedLinear
         elif fusable(module):
             module.__class__ = FusedLora
+
+
+def _needs_more(model: PreTrainedModel) -> str:
+    """What a model's attention has that `attention` lacks, in words; "" where there is nothing."""
+    config = model.config.get_text_config()
+    grouped = getattr(config, "num_key_value_heads", None)
+    if grouped not in (None, getattr(config, "num_attention_heads", None)):
+        return "shares key heads"
+    return "adds to its scores" if config.model_type in ADDING else ""
 
 
 @functools.cache

@@ -14,6 +14,7 @@ from torch.autograd import Function
 
 from tuneworth.train.fast.dropout import draw_seed, dropped, threshold
 from tuneworth.train.fast.last_layer import FIRST_ONLY
+from tuneworth.train.fast.linear import no_view
 from tuneworth.train.fast.packing import PACKING, Packing
 
 
@@ -26,6 +27,8 @@ def attention(
     `attention_mask`: added to the scores, of a shape that broadcasts to (batch, heads, length, length); None: nothing is.
     """
     factor = query.shape[-1] ** -0.5 if scaling is None else scaling
+    if attention_mask is not None and attention_mask.dtype == torch.bool:  # True: may be looked at
+        attention_mask = torch.zeros(()).masked_fill(~attention_mask, -torch.inf)
     packing: Packing | None = getattr(module, PACKING, None)
     if packing is not None and packing.now is not None:
         return packing.attend(module, query, key, value, factor, dropout), None
@@ -56,10 +59,12 @@ class _Attention(Function):
             if bias is not None:
                 weights.add_(bias)
             weights.copy_(weights.softmax(dim=-1, dtype=torch.promote_types(weights.dtype, torch.float32)))
+            if bias is not None:
+                weights.masked_fill_(_keyless(bias), 0.0)
             context = _product(_dropped(weights, seed, p), v)
         ctx.save_for_backward(q, k, v, weights)
         ctx.factor, ctx.p, ctx.seed = factor, p, seed
-        return context.transpose(1, 2).contiguous()
+        return no_view(context.transpose(1, 2).contiguous())
 
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
@@ -70,6 +75,12 @@ class _Attention(Function):
         into_scores = torch._softmax_backward_data(into_weights, weights, -1, weights.dtype)
         into_query, into_key = _product(into_scores, k, ctx.factor), _product(into_scores.mT, q, ctx.factor)
         return into_query, into_key, into_value, None, None, None
+
+
+def _keyless(bias: torch.Tensor) -> torch.Tensor:
+    """Rows that may look at no key, which get zeros: softmax would make NaN of them where float32's least number becomes -inf,
+    in bf16, and an even mean of what they may not see elsewhere. (..., length, keys) -> (..., length, 1)."""
+    return bias.amax(-1, keepdim=True) <= torch.finfo(bias.dtype).min
 
 
 def _product(a: torch.Tensor, b: torch.Tensor, factor: float = 1.0) -> torch.Tensor:

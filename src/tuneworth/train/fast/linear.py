@@ -94,7 +94,7 @@ class _Linear(Function):
     @staticmethod
     def forward(ctx: Any, x: torch.Tensor, bias: torch.Tensor | None, module: PackedLinear) -> torch.Tensor:
         ctx.module = module
-        return _product(x, module.packed(), bias)
+        return no_view(_product(x, module.packed(), bias))
 
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
@@ -112,7 +112,7 @@ class _Trained(Function):
         copy = rounded(weight)
         ctx.save_for_backward(x)
         ctx.weight, ctx.copy = weight, copy
-        return nn.functional.linear(x, copy, None if bias is None else bias.to(x.dtype))
+        return no_view(nn.functional.linear(x, copy, None if bias is None else bias.to(x.dtype)))
 
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
@@ -124,6 +124,12 @@ class _Trained(Function):
             if ctx.weight.grad is not None:
                 ctx.weight.grad, found = ctx.weight.grad.float().add_(found), None
         return gradient @ ctx.copy if of_input else None, found, compiled.column_sums(gradient) if of_bias else None
+
+
+def no_view(y: torch.Tensor) -> torch.Tensor:
+    """The same memory as a tensor of its own. PyTorch lets nobody write in place to a view that a Function answers with, and
+    models do: Longformer scales its queries so."""
+    return y.new_empty(0).set_(y) if y._is_view() else y  # type: ignore[call-overload]
 
 
 def _pack(weight: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:

@@ -20,6 +20,7 @@ from torch.autograd import Function
 from transformers import PreTrainedModel
 
 from tuneworth.models.places import PLACES, layers
+from tuneworth.models.positions import AFTER_PADDING
 from tuneworth.train.fast import compiled
 from tuneworth.train.fast.compiled import Dropout, Sequences
 from tuneworth.train.fast.dropout import draw_seed, scale, threshold
@@ -42,7 +43,8 @@ def pack(model: PreTrainedModel) -> None:
     packing, found = Packing(), list(layers(model, "the fast path"))
     if any(hasattr(module, PACKING) for module in model.modules()):
         return  # laid out before
-    packing.first_position = model.config.pad_token_id + 1 if found[0][1].positions_after_padding else 0
+    if model.config.model_type in AFTER_PADDING:
+        packing.counted_from = model.get_input_embeddings().padding_idx
     for layer, places in found:
         setattr(layer.get_submodule(places.query.rpartition(".")[0]), PACKING, packing)
     layer, places = found[-1]
@@ -68,7 +70,8 @@ class Packing:
     now: Sequences | None = None
     first: torch.Tensor
     """The row of each sequence's first token."""
-    first_position = 0
+    counted_from: int | None = None
+    """The padding token's number, where positions count from behind it; None: from 0."""
     last: nn.Module
     """The last layer's self-attention. Its queries and its context are of first tokens alone, while the model's own code
     counts on a row a token: they pass it by, here."""
@@ -100,12 +103,19 @@ class Packing:
         self.now, self.first = Sequences(starts, rows), starts[:-1]
         packed = {
             "input_ids": flat(ids, model.config.pad_token_id),
-            "position_ids": flat(kept.cumsum(1) - 1 + self.first_position, 0),
+            "position_ids": flat(self._positions(ids, kept), 0),
             "attention_mask": ids.new_zeros((1, 1, 1, 1), dtype=torch.float32),  # of four axes: is passed on as it is
         }
         if kwargs.get("token_type_ids") is not None:
             packed["token_type_ids"] = flat(kwargs["token_type_ids"], 0)
         return args, {**kwargs, **packed}
+
+    def _positions(self, ids: torch.Tensor, kept: torch.Tensor) -> torch.Tensor:
+        """As the model itself has it: fairseq's way passes a padding token by, also one that is written in a text."""
+        if self.counted_from is None:
+            return kept.cumsum(1) - 1
+        counted = kept & (ids != self.counted_from)
+        return counted.cumsum(1) * counted + self.counted_from
 
     def leave(self, *_: Any) -> None:
         self.now = self.query = self.context = self.hidden = None
