@@ -141,7 +141,7 @@ FILES: dict[str, tuple[bytes, list[str], list[str]]] = {
     "not UTF-8": (b"text,label\nfine,a\ncaf\xe9,b\n", [], ["not UTF-8", "line 3"]),
     "ragged": (b"text,label\nfine,a\nyes, no,b\n", [], ["line 3: 3 fields, the header has 2", "quotes"]),
     "open quote": (b'text,label\nfine,a\n"oh,b\n', [], ["line 3", "quote"]),
-    "semicolons": (b"text;label\nfine;a\n", [], ["no column 'text'", "not ';'"]),
+    "semicolons": (b"text;label\nfine;a\n", [], ["every label 'label' is 'a'", "separated by ';'"]),
     "empty text": (GOOD.replace("text 1,", " ,").encode(), [], ["'text' is empty in 1 of 20 rows (line 3)"]),
     "empty label": (GOOD.replace("1,yes", "1,", 1).encode(), [], ["'label' is missing in 1 of 20 rows (line 3)"]),
     "label seen once": (GOOD.encode() + b"t,o,maybe\n", [], ["'maybe' is seen once only (line 22)"]),
