@@ -6,11 +6,12 @@ import sys
 from typing import Any
 
 # isort: off - each adds its commands to the app, in the order that --help shows
-from tuneworth.cli import answers, catalogue, deltas, training  # noqa: F401
+from tuneworth.cli import training, answers, deltas, catalogue  # noqa: F401
 
 # isort: on
 from tuneworth.cli.common import app, err, plain
 from tuneworth.errors import UserError
+from tuneworth.terminal import forgive
 
 __all__ = ["app", "main"]
 
@@ -19,6 +20,7 @@ def main(arguments: list[str] | None = None) -> Any:
     """The entry point. Exit codes: 0 done, 1 some trials failed, 2 the user's mistake, 130 interrupted."""
     import signal
 
+    forgive(sys.stdout, sys.stderr)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill stops as cleanly as Ctrl-C
     try:
         return app(arguments)
