@@ -133,6 +133,17 @@ def accented(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def test_an_argument_that_is_no_text_is_refused() -> None:
+    environment = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    program = Path(sys.executable).with_name("tuneworth")
+    said = subprocess.run(
+        [program, "results", "données"], capture_output=True, env=environment, check=False, encoding="ascii"
+    )
+    assert said.returncode == 2
+    assert "LC_ALL=C.UTF-8" in said.stderr
+    assert "Traceback" not in said.stderr
+
+
 def _piped(encoding: str, *arguments: str) -> subprocess.CompletedProcess[bytes]:
     environment = {**os.environ, "PYTHONIOENCODING": encoding, "COLUMNS": "60"}
     program = Path(sys.executable).with_name("tuneworth")

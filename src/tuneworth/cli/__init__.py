@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-# isort: off - each adds its commands to the app, in the order that --help shows
+# Each adds its commands to the app, in the order that --help shows.
+# isort: off
 from tuneworth.cli import training, answers, deltas, catalogue  # noqa: F401
 
 # isort: on
 from tuneworth.cli.common import app, err, plain
-from tuneworth.errors import UserError
+from tuneworth.errors import SpecError, UserError
 from tuneworth.terminal import forgive
 
 __all__ = ["app", "main"]
@@ -23,6 +24,7 @@ def main(arguments: list[str] | None = None) -> Any:
     forgive(sys.stdout, sys.stderr)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill stops as cleanly as Ctrl-C
     try:
+        _readable(sys.argv[1:] if arguments is None else arguments)
         return app(arguments)
     except UserError as error:
         err.print(f"[bold red]error:[/bold red] {plain(error.problem)}", soft_wrap=True)
@@ -31,3 +33,13 @@ def main(arguments: list[str] | None = None) -> Any:
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _readable(arguments: list[str]) -> None:
+    """Raises SpecError where bytes of an argument are no text here: they could not be kept in a store, nor named again."""
+    for argument in arguments:
+        if any("\ud800" <= sign <= "\udfff" for sign in argument):
+            raise SpecError(
+                f"the argument {argument!a} is no {sys.getfilesystemencoding()} text",
+                "set LC_ALL=C.UTF-8 (and leave PYTHONUTF8 alone); where the file's own name is not UTF-8, rename it",
+            )

@@ -86,7 +86,9 @@ def compare(
     kind: Annotated[str | None, typer.Option(help="classification or regression; else seen from the labels.")] = None,
     metric: Annotated[str | None, typer.Option(help="The primary metric; else the kind's default.")] = None,
     model: Annotated[str, typer.Option(help="minilm, a local directory or a hub name.")] = "minilm",
-    methods: Annotated[str, typer.Option(help="Methods, separated by commas.", show_default="head, full, bitfit, houlsby")] = "head,full,bitfit,houlsby",
+    methods: Annotated[
+        str, typer.Option(help="Methods, separated by commas.", show_default="head, full, bitfit, houlsby")
+    ] = "head,full,bitfit,houlsby",
     fractions: Annotated[str, typer.Option(help="Shares of the training data, separated by commas.")] = "1",
     budget: Annotated[
         str | None,
