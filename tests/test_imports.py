@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "tuneworth"
 
 LAYERS = [
-    {"cache", "errors", "starter", "words"},
+    {"cache", "errors", "starter", "terminal", "words"},
     {"predictions", "spec"},
     {"events", "models", "stats"},
     {"methods", "results", "store", "tasks"},

@@ -18,7 +18,7 @@ from tuneworth.spec import TrialRecord, TrialResult
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["KEYS", "Row", "cell_of", "frame", "rows", "to_csv", "to_json", "tuning_seconds"]
+__all__ = ["KEYS", "Row", "cell_of", "frame", "rows", "to_csv", "tuning_seconds"]
 
 Row = dict[str, Any]
 Cell = tuple[str, str, str, float, str]
@@ -51,10 +51,6 @@ def frame(table: Sequence[Row]) -> pd.DataFrame:
     import pandas as pd
 
     return pd.DataFrame(list(table), columns=list(KEYS))
-
-
-def to_json(table: Sequence[Row]) -> str:
-    return json.dumps(list(table), indent=1, ensure_ascii=False, allow_nan=False)
 
 
 def to_csv(table: Iterable[Row]) -> str:

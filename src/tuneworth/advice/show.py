@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 from tuneworth import words
 from tuneworth.advice.limits import cost_in_words
 from tuneworth.advice.value import Advice, Candidate
+from tuneworth.terminal import Fitted
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
 __all__ = ["overall", "show"]
 
@@ -22,7 +24,7 @@ def show(advices: Sequence[Advice], console: Console) -> None:
     for advice in advices:
         _line(console, advice.sentence)
         if advice.candidates:
-            console.print(_table(advice))
+            console.print(Fitted(_table(advice)))
         for one in advice.excluded:
             _line(console, f"beyond your limits: {one.method}, {cost_in_words(one.limit, one.value)}")
         for caution in advice.cautions:
@@ -45,13 +47,14 @@ def overall(advices: Sequence[Advice]) -> str:
     return f"Overall: no single method; {words.listed(each)}."
 
 
-def _table(advice: Advice) -> object:
+def _table(advice: Advice) -> Table:
     from rich.table import Table
 
-    table = Table("method", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    table.add_column("method", no_wrap=True)
     for column in (advice.metric or "score", "behind best", "seeds", "trained", "delta", "time", "memory"):
-        table.add_column(column, justify="right")
-    table.add_column(f"within {advice.margin:g}?")
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column(f"within {advice.margin:g}?", no_wrap=True)
     for one in advice.candidates:
         table.add_row(
             one.method, words.points(one.score), _behind(one), _seeds(one), words.share(one.trainable_share),

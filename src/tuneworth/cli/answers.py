@@ -9,6 +9,7 @@ import typer
 
 from tuneworth.cli.common import Store, app, out, print_json, say, show, store_flag
 from tuneworth.errors import SpecError
+from tuneworth.terminal import Fitted, write
 
 if TYPE_CHECKING:
     from tuneworth.study import Study
@@ -28,15 +29,16 @@ def status(study: Annotated[str | None, typer.Argument(help="A study; else all."
     url = store or DEFAULT_STORE
     opened = open_store(url, create=False)
     names = [opened.get_study(study).name] if study else opened.study_names()
-    table = Table("study", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    table.add_column("study", overflow="fold")
     for state in ("done", "running", "pending", "failed", "total"):
-        table.add_column(state, justify="right")
+        table.add_column(state, justify="right", no_wrap=True)
     for name in names:
         counts = opened.counts(name)
         table.add_row(
             name, *(str(getattr(counts, state)) for state in ("done", "running", "pending", "failed", "total"))
         )
-    out.print(table)
+    out.print(Fitted(table))
     for name in names:
         for line in set_aside(opened, name, store_flag(url)):
             say(f"{name}: {line}")
@@ -58,13 +60,11 @@ def results(
     if format == "table":
         show(opened)
     elif format == "json":
-        from tuneworth.results import to_json
-
-        print(to_json(opened.rows()))
+        print_json(opened.rows())
     else:
         from tuneworth.results import to_csv
 
-        print(to_csv(opened.rows()), end="")
+        write(to_csv(opened.rows()))
 
 
 @app.command(rich_help_panel=PANEL)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from tuneworth.cli.common import app, out, plain, say
-
-if TYPE_CHECKING:
-    pass
+from tuneworth.terminal import Fitted, write
 
 PANEL = "Look around"
 
@@ -37,10 +35,13 @@ def tasks() -> None:
 
     from tuneworth.tasks import all_tasks
 
-    table = Table("task", "kind", "metrics", "what it is", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    for column in ("task", "kind", "metrics"):
+        table.add_column(column, no_wrap=True)
+    table.add_column("what it is", min_width=20)
     for name, task in all_tasks().items():
         table.add_row(name, task.kind, ", ".join(task.metrics), task.summary)
-    out.print(table)
+    out.print(Fitted(table))
     say("\nnext: tuneworth compare --train FILE --text COLUMN --label COLUMN, for a task of your own")
 
 
@@ -63,7 +64,7 @@ def preset(name: Annotated[str | None, typer.Argument(help="A packaged study fil
     from tuneworth.presets import preset_names, preset_path
 
     if name:
-        print(preset_path(name).read_text(encoding="utf-8"), end="")
+        write(preset_path(name).read_text(encoding="utf-8"))
     else:
         say("\n".join([*preset_names(), "", "next: tuneworth preset NAME > my.toml, or tuneworth run --preset NAME"]))
 

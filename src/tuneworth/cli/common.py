@@ -36,7 +36,9 @@ def _talk(verbose: bool) -> bool:
 Store = Annotated[
     str | None,
     typer.Option(
-        envvar="TUNEWORTH_STORE", help="Where studies live: a path or a database URL.  [default: tuneworth.db]"
+        envvar="TUNEWORTH_STORE",
+        help="Where studies live: a path or a database URL.",
+        show_default="tuneworth.db",
     ),
 ]
 DataDir = Annotated[
@@ -56,10 +58,11 @@ UntilDecided = Annotated[
 ]
 Margin = Annotated[
     float | None,
-    typer.Option(help="Points of score that make no difference to you.  [default: 1, with --until-decided]"),
+    typer.Option(help="Points of score that make no difference to you.", show_default="1, with --until-decided"),
 ]
 Confidence = Annotated[
-    float | None, typer.Option(help="That no answer is wrong.  [default: 0.95, with --until-decided]")
+    float | None,
+    typer.Option(help="How sure to be that no answer is wrong.", show_default="0.95, with --until-decided"),
 ]
 TimeLimit = Annotated[
     str | None, typer.Option(help="90s, 10m, 2h: then stop; the same command goes on.", metavar="TIME")
@@ -94,9 +97,11 @@ def show(study: Study, question: Question | None = None) -> None:
 
 
 def print_json(value: Any) -> None:
+    """JSON on standard output: UTF-8, as its readers expect; where the stream is none, other letters are \\u escapes."""
     import json
 
-    print(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False))
+    unicode = (sys.stdout.encoding or "utf-8").lower().replace("-", "") == "utf8"
+    print(json.dumps(value, indent=1, ensure_ascii=not unicode, allow_nan=False))
 
 
 def store_flag(url: str) -> str:

@@ -61,7 +61,7 @@ def run(
 
 @app.command(rich_help_panel=PANEL)
 def stream(
-    study: Annotated[Path, typer.Argument(help="A study file with a [stream] table.", metavar="STREAM.toml")],
+    study: Annotated[Path, typer.Argument(help=r"A study file with a \[stream] table.", metavar="STREAM.toml")],
     store: Store = None, data_dir: DataDir = None, workers: Workers = "auto", device: Device = "auto",
     dry_run: DryRun = False, retry_failed: Retry = False, allow_pickle: Pickle = False, checkpoint_every: CheckpointEvery = 30.0,
     time_limit: TimeLimit = None, verbose: Verbose = False,  # noqa: ARG001 - its callback does it
@@ -100,13 +100,15 @@ def compare(
         str, typer.Option(help="Tokens at which a text is cut; auto: the shortest that cuts few of them.")
     ] = "auto",
     model: Annotated[str, typer.Option(help="minilm, a local directory or a hub name.")] = "minilm",
-    methods: Annotated[str, typer.Option(help="Methods, separated by commas.")] = "head,full,bitfit,houlsby",
+    methods: Annotated[
+        str, typer.Option(help="Methods, separated by commas.", show_default="head, full, bitfit, houlsby")
+    ] = "head,full,bitfit,houlsby",
     fractions: Annotated[str, typer.Option(help="Shares of the training data, separated by commas.")] = "1",
     budget: Annotated[
         str | None,
         typer.Option(
-            help="3epochs, 500steps, 60s, 2e14flops; several separated by commas.  [default: 3epochs, or as many as fit "
-            "into --time-limit]"
+            help="3epochs, 500steps, 60s, 2e14flops; several separated by commas.",
+            show_default="3epochs, or as many as fit into --time-limit",
         ),
     ] = None,
     seeds: Annotated[int, typer.Option(help="How many seeds; 3 or more let the report say something.")] = 3,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from tuneworth import words
 from tuneworth.report.streams import DataPanel, StreamReport, TaskPanel
+from tuneworth.terminal import Fitted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -20,11 +21,11 @@ def show_streams(report: StreamReport, console: Console) -> None:
     for panel in report.data:
         console.print(Text(f"{panel.title}, prequential {panel.metric} in chunks of {panel.chunk}; baseline "
                            f"{words.points(panel.baseline[-1])}", style="bold"))  # fmt: skip
-        console.print(_data_table(panel), Text())
+        console.print(Fitted(_data_table(panel)), Text())
     for stream in report.tasks:
         console.print(Text(f"{stream.title}; baseline {words.points(sum(stream.baselines) / len(stream.baselines))}",
                            style="bold"))  # fmt: skip
-        console.print(_task_table(stream), Text())
+        console.print(Fitted(_task_table(stream)), Text())
     for caution in report.base.cautions:
         console.print(Text(f"! {caution}", style="yellow"))
     for failure in report.base.failures[:5]:

@@ -8,6 +8,7 @@ from tuneworth import words
 from tuneworth.cells import Cell, Group
 from tuneworth.report.plain import Plain
 from tuneworth.report.value import Report
+from tuneworth.terminal import Fitted
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -44,7 +45,7 @@ def _lines(report: Report, groups: tuple[Group, ...]) -> Lines:
     parts: list[RenderableType] = []
     width = max((len(cell.method) for group in groups for cell in group.cells), default=0)
     for group in groups:
-        parts += [_title(group, report), _table(group, report, min(max(width, 8), 15)), Text()]
+        parts += [_title(group, report), Fitted(_table(group, report, min(max(width, 8), 15))), Text()]
     parts += [Text(f"! {caution}", style="yellow") for caution in report.cautions]
     parts += [Text(f"  {failure.trial}: {failure.error}") for failure in report.failures[:SHOWN]]
     if len(report.failures) > SHOWN:
