@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 from typing import Any
 
 import pytest
@@ -11,9 +12,9 @@ from rich.console import Console
 from synthetic import make
 from tuneworth.display import Display, describe, duration
 from tuneworth.events import Progress
-from tuneworth.spec import TrialRecord
+from tuneworth.progress import Board, Forecast
+from tuneworth.spec import Budget, TrialRecord
 from tuneworth.store import Counts
-from tuneworth.study import Board
 
 
 @pytest.fixture
@@ -21,9 +22,16 @@ def records() -> list[TrialRecord]:
     return make(methods=["full", "bitfit"], tasks=["glue/mrpc", "[bold]odd[/x]"], seeds=1, fractions=[0.3]).trials
 
 
-def board(records: list[TrialRecord], shares: dict[int, float], **counts: int) -> Board:
+def board(records: list[TrialRecord], shares: dict[int, float], took: float = 60.0, **changes: Any) -> Board:
+    """Trials of `shares` are running; any that ended took `took` seconds each; more in `changes`."""
+    counts = Counts(**{name: changes.pop(name) for name in Counts.__dataclass_fields__ if name in changes})
     progress = {records[i].trial.key: Progress(records[i].trial.key, share, 120.4) for i, share in shares.items()}
-    return Board(Counts(**counts), {key: r for r in records if (key := r.trial.key) in progress}, progress)
+    shown = Board(counts, {key: r for r in records if (key := r.trial.key) in progress}, progress, **changes)
+    waiting = records[: counts.pending + counts.running]
+    shown.waiting = {record.trial.key: record.trial for record in waiting}
+    if counts.done:
+        shown.forecast.took(records[-1].trial, took)
+    return shown
 
 
 def display(terminal: bool) -> tuple[Display, io.StringIO]:
@@ -53,7 +61,8 @@ def test_a_terminal_shows_what_trains_now(records: list[TrialRecord]) -> None:
     shown, file = display(terminal=True)
     with shown:
         shown(board(records, {0: 0.25, 2: 0.5}, pending=2, running=2))
-        assert [note for _, note in rows(shown)] == ["0/4 trials, about 0 s left", "120 examples/s", "120 examples/s"]
+        assert shown.progress.line == "0/4 trials"
+        assert [note for _, note in rows(shown)] == ["", "120 examples/s", "120 examples/s"]
         assert shown.progress.tasks[0].completed == 0.75
         assert shown.progress.tasks[1].completed == 0.25
         shown(board(records, {2: 0.9}, pending=2, running=1, done=1))
@@ -76,19 +85,51 @@ def test_a_trial_that_waits_or_loads_says_so(records: list[TrialRecord]) -> None
         assert rows(shown)[1][1] == "waiting for the device"
 
 
-def test_the_time_left_counts_this_run_alone(records: list[TrialRecord], monkeypatch: pytest.MonkeyPatch) -> None:
-    now = [100.0]
-    monkeypatch.setattr("tuneworth.display.time.monotonic", lambda: now[0])
-    shown, _ = display(terminal=True)
+def test_the_time_left_follows_what_trials_alike_took(records: list[TrialRecord]) -> None:
+    full, bitfit = records[0].trial, records[1].trial
+    assert (full.kind, bitfit.kind) == ("full", "bitfit")
+    forecast = Forecast()
+    assert forecast.left([full], {}, 1) is None
+    forecast.going(full, 0.05, 3.0)
+    assert forecast.left([full], {}, 1) is None  # too little to tell
+    forecast.going(full, 0.5, 20.0)
+    assert forecast.left([full], {full.key: 0.5}, 1) == 20.0
+    for seconds in (70.0, 30.0, 30.0):  # the first one started torch
+        forecast.took(full, seconds)
+    assert forecast.of(full) == forecast.of(bitfit) == 30.0
+    forecast.took(bitfit, 10.0)
+    assert forecast.of(bitfit) == 10.0
+    assert forecast.left([full, bitfit], {}, 2) == 20.0
+
+
+def test_trials_with_a_budget_in_seconds_run_one_by_one(records: list[TrialRecord]) -> None:
+    timed = records[0].trial.model_copy(update={"budget": Budget.parse("10s")})
+    forecast = Forecast()
+    forecast.took(timed, 14.0)
+    assert forecast.left([timed, timed], {}, 2) == 28.0
+
+
+def test_the_time_left_names_the_limit_where_it_comes_first(records: list[TrialRecord]) -> None:
+    shown, file = display(terminal=False)
     with shown:
-        shown(board(records, {}, pending=6, done=4))  # four were done before: they took no time here
-        assert rows(shown)[0][1] == "4/10 trials"
-        now[0] += 60
-        shown(board(records, {0: 0.5}, pending=4, running=1, done=5))
-        assert rows(shown)[0][1] == "5/10 trials, about 3 min left"  # 1.5 trials a minute, 4.5 to go
-        now[0] += 180
-        shown(board(records, {}, done=10))
-        assert rows(shown)[0][1] == "10/10 trials"
+        shown(board(records, {}, pending=2, done=1))
+        shown(board(records, {}, pending=2, done=2, deadline=time.monotonic() + 30))
+        shown(board(records, {}, pending=2, done=3, growing=True, open_groups=1, deadline=time.monotonic() + 3600))
+        shown(board(records, {}, done=4))
+    assert file.getvalue().splitlines() == [
+        "1/3 trials, about 2 min left", "2/4 trials, stops in 30 s",
+        "3/5 trials, groups still open: 1, about 2 min to the next look", "4/4 trials",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("width", [50, 60, 80, 120])
+def test_no_word_of_the_time_left_is_cut_off(records: list[TrialRecord], width: int) -> None:
+    file = io.StringIO()
+    shown = Display("a-study-with-a-long-name", Console(file=file, force_terminal=True, width=width, color_system=None))
+    with shown:
+        shown(board(records, {0: 0.25}, pending=50, running=1, done=69, failed=2, open_groups=3))
+        shown.progress.refresh()
+    assert "left" in " ".join(file.getvalue().split())
 
 
 @pytest.mark.parametrize(

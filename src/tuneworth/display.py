@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import sys
-import time
+from collections.abc import Iterable
+from math import inf
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
 from rich.text import Text
 
+from tuneworth.progress import Board
+
 if TYPE_CHECKING:
-    from tuneworth.progress import Board
     from tuneworth.spec import TrialSpec
 
 
@@ -22,19 +24,29 @@ class _Note(ProgressColumn):
         return Text(str(task.fields.get("note", "")), style="dim", no_wrap=True)
 
 
+class _Bars(Progress):
+    """Bars under a line in words, which is folded rather than cut where the terminal is narrow."""
+
+    line = ""
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        if self.line:
+            yield Text(self.line)
+        yield self.make_tasks_table(self.tasks)
+
+
 class Display:
     """Call it with each Board; use it as a context, so that the terminal is left clean."""
 
     def __init__(self, study: str, console: Console | None = None) -> None:
         self.console = console or Console(file=sys.stderr)
-        self.progress = Progress(
-            TextColumn("{task.description}"), BarColumn(bar_width=20), TextColumn("{task.percentage:>3.0f}%"), _Note(),
+        bar = 20 if self.console.width >= 100 else 8
+        self.progress = _Bars(
+            TextColumn("{task.description}"), BarColumn(bar_width=bar), TextColumn("{task.percentage:>3.0f}%"), _Note(),
             console=self.console, transient=True, disable=not self.console.is_terminal, refresh_per_second=5,
         )  # fmt: skip
-        self.whole = self.progress.add_task(f"[bold]{study}", total=None, note="getting ready")
+        self.whole = self.progress.add_task(f"[bold]{escape(study)}", total=None, note="getting ready")
         self.rows: dict[str, TaskID] = {}
-        self.started = time.monotonic()
-        self.first_done: int | None = None
         self.said = (-1, -1)
         self.notice = ""
 
@@ -54,19 +66,15 @@ class Display:
                 self.console.print(self.notice, markup=False, highlight=False, soft_wrap=True)
         counts = board.counts
         ended = counts.done + counts.failed
-        if self.first_done is None:
-            self.first_done, self.started = ended, time.monotonic()
         shares = sum(event.share for event in board.progress.values())
-        here = ended - self.first_done + shares
-        left = self._left(here, counts.total - ended - shares)
-        note = f"{ended}/{counts.total} trials" + (f", {counts.failed} failed" if counts.failed else "")
-        note += f", groups still open: {board.open_groups}" if board.open_groups else ""
-        note += left
-        self.progress.update(self.whole, total=counts.total, completed=ended + shares, note=note)
+        done = f"{ended}/{counts.total} trials" + (f", {counts.failed} failed" if counts.failed else "")
+        said = ", ".join([done, *_open(board), *_time_left(board)])
+        self.progress.update(self.whole, total=counts.total, completed=ended + shares, note="")
+        self.progress.line = said
         self._show_running(board)
         if not self.console.is_terminal and (counts.done, counts.failed) != self.said:
             self.said = (counts.done, counts.failed)
-            self.console.print(note, highlight=False)
+            self.console.print(said, highlight=False, soft_wrap=True)
 
     def _show_running(self, board: Board) -> None:
         for key in [key for key in self.rows if key not in board.running]:
@@ -81,11 +89,19 @@ class Display:
                 note = f"{event.rate:.0f} examples/s" if event.rate else "waiting for the device"
                 self.progress.update(self.rows[key], completed=event.share, note=note)
 
-    def _left(self, done_here: float, left: float) -> str:
-        if done_here < 0.5 or left <= 0:
-            return ""
-        seconds = (time.monotonic() - self.started) / done_here * left
-        return f", about {duration(seconds)} left"
+
+def _open(board: Board) -> list[str]:
+    return [f"groups still open: {board.open_groups}"] if board.open_groups else []
+
+
+def _time_left(board: Board) -> list[str]:
+    """What is planned, or the time limit where that comes first; a run until decided may plan more."""
+    left, limit = board.seconds_left, board.seconds_to_limit
+    if limit < (left if left is not None else inf):
+        return [f"stops in {duration(max(0.0, limit))}"]
+    if not left:
+        return []
+    return [f"about {duration(left)} " + ("to the next look" if board.growing else "left")]
 
 
 def describe(trial: TrialSpec) -> str:

@@ -1,13 +1,67 @@
-"""What a run tells whoever watches it."""
+"""What is going on in a run, as one value for a display, and how long the rest will take."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import statistics
+import time
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from tuneworth.events import Progress
-from tuneworth.spec import TrialRecord
-from tuneworth.store import Counts
+if TYPE_CHECKING:
+    from tuneworth.events import Progress
+    from tuneworth.spec import TrialRecord, TrialSpec
+    from tuneworth.store import Counts
+
+__all__ = ["Board", "Forecast", "Watch"]
+
+
+class Forecast:
+    """How long what is left will take, by what trials alike took here, from their start to their end."""
+
+    def __init__(self) -> None:
+        self._took: dict[tuple[object, ...], list[float]] = {}
+        self._going: dict[tuple[object, ...], float] = {}
+
+    def took(self, trial: TrialSpec, seconds: float) -> None:
+        for alike in _alike(trial):
+            self._took.setdefault(alike, []).append(seconds)
+
+    def going(self, trial: TrialSpec, share: float, seconds: float) -> None:
+        """A trial that is not over tells something too, from a tenth of it on."""
+        if share >= 0.1:
+            self._going.update(dict.fromkeys(_alike(trial), seconds / share))
+
+    def of(self, trial: TrialSpec) -> float | None:
+        """Seconds: the median over trials alike, of the nearest kind that there are some of; None where nothing tells yet.
+        A median, since the first trial of each worker takes the start of torch as well."""
+        for alike in _alike(trial):
+            if alike in self._took:
+                return statistics.median(self._took[alike])
+            if alike in self._going:
+                return self._going[alike]
+        return None
+
+    def left(self, trials: Iterable[TrialSpec], shares: Mapping[str, float], slots: int) -> float | None:
+        """Seconds until `trials` have ended, `slots` at a time (those with a budget in seconds one by one), of which
+        `shares` of some are done, by key. None where nothing tells yet."""
+        together, alone = 0.0, 0.0
+        for trial in trials:
+            seconds = self.of(trial)
+            if seconds is None:
+                return None
+            rest = seconds * (1 - shares.get(trial.key, 0.0))
+            if trial.budget.timed:
+                alone += rest
+            else:
+                together += rest
+        return together / max(1, slots) + alone
+
+
+def _alike(trial: TrialSpec) -> list[tuple[object, ...]]:
+    """From trials that differ in seed and recipe alone to all that have a budget of the same unit."""
+    cost = (trial.model, trial.fraction, trial.budget)
+    return [(*cost, trial.task, trial.kind), (*cost, trial.kind), cost, (trial.budget.unit,), ()]
 
 
 @dataclass
@@ -21,6 +75,26 @@ class Board:
     """Groups that got more seeds in this run, since the question was open in them."""
     notice: str = ""
     """What people must see, in lines of its own, once: what was read, trials that are set aside, a store that is away."""
+    waiting: dict[str, TrialSpec] = field(default_factory=dict)
+    """What has not ended yet of the plan, by key."""
+    slots: int = 1
+    deadline: float = float("inf")
+    """On the monotonic clock: when nothing new starts any more."""
+    growing: bool = False
+    """More seeds may follow where the question is open by then."""
+    forecast: Forecast = field(default_factory=Forecast)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Until what is planned has ended; None where nothing tells yet. Other processes may have ended some of it."""
+        shares = {key: event.share for key, event in self.progress.items()}
+        seconds = self.forecast.left(self.waiting.values(), shares, self.slots)
+        there = (self.counts.pending + self.counts.running) / max(1, len(self.waiting))
+        return None if seconds is None else seconds * min(1.0, there)
+
+    @property
+    def seconds_to_limit(self) -> float:
+        return self.deadline - time.monotonic()
 
 
 Watch = Callable[[Board], None]
