@@ -18,6 +18,7 @@ from tuneworth.tasks import Task, TaskData, fingerprint, get_task
 from tuneworth.tasks.lengths import choose, measure
 from tuneworth.tasks.splits import take
 from tuneworth.tasks.summary import Summary, said, summarise
+from tuneworth.words import first_line
 
 
 @dataclass(frozen=True)
@@ -125,8 +126,7 @@ def _check_places(trials: Sequence[TrialSpec], refs: Mapping[str, models.ModelRe
         try:
             tune(model, method, options, chance)
         except (RuntimeError, TypeError, MemoryError) as error:  # a size beyond what any tensor may have
-            reason = next(iter(str(error).splitlines()), type(error).__name__)
-            raise SpecError(f"method {trial.method!r} ({_said(trial)}) cannot be built for {trial.model!r}: {reason}",
+            raise SpecError(f"method {trial.method!r} ({_said(trial)}) cannot be built for {trial.model!r}: {first_line(error)}",
                             "check its options") from error  # fmt: skip
     fits.remember(new)
 

@@ -12,6 +12,11 @@ def brief(text: str, most: int = 200) -> str:
     return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
+def first_line(error: Exception) -> str:
+    """An error of others' code, in a sentence of ours: its kind, and the first line of what it says."""
+    return f"{type(error).__name__}: {brief(next(iter(str(error).splitlines()), 'no message'))}"
+
+
 def points(value: float | None) -> str:
     """A score: 84.1."""
     return NOTHING if value is None else _signed_zero_free(value).replace("-", MINUS)

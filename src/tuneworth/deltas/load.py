@@ -14,6 +14,7 @@ from tuneworth.deltas.files import DeltaInfo, read_info, read_tensors
 from tuneworth.errors import DeltaError
 from tuneworth.methods._tune import outline, tune
 from tuneworth.models.load import Loaded, load
+from tuneworth.words import first_line
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def put(loaded: Loaded, directory: Path, info: DeltaInfo, tensors: Mapping[str, 
     try:
         names = tune(loaded, method, options, torch.Generator().manual_seed(0))
     except (RuntimeError, TypeError, MemoryError) as error:
-        raise DeltaError(f"{str(directory)!r}: its method {info.method!r} cannot be built: {_first_line(error)}",
+        raise DeltaError(f"{str(directory)!r}: its method {info.method!r} cannot be built: {first_line(error)}",
                          "copy the delta again, or tune again") from error  # fmt: skip
     parameters = {name: loaded.model.get_parameter(name) for name in names}
     _compare(directory, info, {name: parameter.shape for name, parameter in parameters.items()}, tensors)
@@ -88,7 +89,3 @@ def _compare(
     if wrong:
         raise DeltaError(f"{str(directory)!r} does not fit its method {info.method!r}: {wrong[0]!r} is missing, extra "
                          "or of another shape", "copy the delta again, or tune again")  # fmt: skip
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)

@@ -28,7 +28,7 @@ def check_asks(directory: Path, name: str, content: Any) -> None:
     for key, value in _entries(content):
         if key in _REFUSED and value is not None:
             problem, remedy = _REFUSED[key]
-            raise ModelError(f"{str(directory)!r} {problem}: {name} has {_an(key)}", remedy)
+            raise ModelError(f"{str(directory)!r} {problem}: {name} has the key {key!r}", remedy)
         public = key.removeprefix("_").removesuffix("_internal")
         if public in _IMPLEMENTATIONS and any("/" in kernel for kernel in _strings(value)):
             kernel = next(kernel for kernel in _strings(value) if "/" in kernel)
@@ -67,7 +67,3 @@ def _entries(content: Any) -> Iterator[tuple[str, Any]]:
 
 def _strings(value: Any) -> list[str]:
     return [value] if isinstance(value, str) else [text for _, text in _entries(value) if isinstance(text, str)]
-
-
-def _an(key: str) -> str:
-    return f"an {key}" if key == "auto_map" else key

@@ -28,7 +28,7 @@ from tuneworth.serve.parts import Inseparable, Parts, take_apart
 from tuneworth.spec import Precision
 from tuneworth.train.batches import Padding, Tokens, collate, tokenize
 from tuneworth.train.device import autocast, give_pages_back
-from tuneworth.words import brief
+from tuneworth.words import first_line
 
 _log = logging.getLogger(__name__)
 PROBE = ["One sentence shows whether two ways to compute agree.", "And a second one."]
@@ -86,7 +86,7 @@ class Engine:
         try:
             task = self._make(found)
         except Exception as error:  # of whatever kind: the other deltas are served
-            refusal = error if isinstance(error, UserError) else DeltaError(f"it cannot be loaded: {_line(error)}")
+            refusal = error if isinstance(error, UserError) else DeltaError(f"it cannot be loaded: {first_line(error)}")
             if refusal is not error:
                 _log.exception("delta %r cannot be loaded", found.name)
             if found.name not in self.tasks:
@@ -200,7 +200,7 @@ class Engine:
             mixed = self.backbone.logits([parts, self._blank], inputs)[0].float().cpu()[: len(expected)]
         except Exception as error:  # of whatever kind: by itself the model answers
             _log.warning("a mixed batch fails; the task is served alone", exc_info=True)
-            raise Inseparable(f"in a batch with others it fails: {_line(error)}") from error
+            raise Inseparable(f"in a batch with others it fails: {first_line(error)}") from error
         tolerance = TOLERANCE[self.precision]
         if not torch.allclose(mixed, expected, atol=tolerance, rtol=tolerance):
             off = float((mixed - expected).abs().max())
@@ -214,8 +214,3 @@ class Engine:
     def _inputs(self, tokens: Tokens) -> dict[str, Any]:
         rows = np.arange(len(tokens.lengths))
         return collate(tokens, rows, self.device)
-
-
-def _line(error: Exception) -> str:
-    """Its kind, and the first line of what it says."""
-    return f"{type(error).__name__}: {brief(next(iter(str(error).splitlines()), ''))}"
