@@ -221,7 +221,7 @@ def test_large_studies_are_read_in_time_that_is_linear() -> None:
     ("text", "said"),
     [
         ("a = " + "[" * 100_000, "nested too deeply"),
-        ("#" * 4_000_001, "has 4,000,001 bytes"),
+        ("#" * 4_000_001, "has 4,000,053 bytes, a study file at most 4,000,000"),
         ("[method.full]\nx = " + "[" * 300 + "]" * 300, "unknown key|nested too deeply|no option 'x'"),
     ],
     ids=["lists", "size", "options"],

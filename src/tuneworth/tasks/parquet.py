@@ -40,7 +40,8 @@ def _is_text(kind: pa.DataType) -> bool:
     import pyarrow as pa
 
     is_a = pa.types
-    return is_a.is_string(kind) or is_a.is_binary(kind) or is_a.is_large_string(kind) or is_a.is_large_binary(kind)
+    tests = (is_a.is_string, is_a.is_binary, is_a.is_large_string, is_a.is_large_binary)
+    return any(test(kind) for test in tests)
 
 
 def _unfolded(column: pa.ChunkedArray) -> int:
