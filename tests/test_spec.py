@@ -179,7 +179,6 @@ def test_a_single_value_is_a_list_of_one() -> None:
         ({"fractions": [n / 10**6 for n in range(1, 200_000)]}, "fractions lists 199,999 values"),
         ({"budgets": [f"{n}steps" for n in range(1, 100_002)]}, "budgets lists 100,001 values"),
         ({"seeds": "x" * 10**6}, r"seeds = 'x{190,200}\.\.\.:"),
-        ({"max_length": 10**12}, "max_length = 1000000000000"),
         ({"task": {"glue/mrpc": {"train": "a", "text": "t", "label": "l", "split_seed": -1}}}, "split_seed = -1"),
         ({"seeds": 1.5}, "seeds = 1.5: .* list"),
         ({"max_length": 1}, "max_length = 1"),

@@ -11,7 +11,7 @@ import torch
 from families import make_model_dir
 from made_deltas import edit_info, make_delta
 from tuneworth import models
-from tuneworth.deltas import Predictor, read_info, save_delta
+from tuneworth.deltas import Predictor, load_delta, read_info, save_delta
 from tuneworth.deltas.files import read_tensors
 from tuneworth.errors import DataError, DeltaError
 from tuneworth.serve.engine import Engine
@@ -187,6 +187,17 @@ def test_options_that_the_tensors_do_not_bear_out_build_nothing(engine: Engine, 
             load(engine, delta_root, name)
         assert psutil.Process().memory_info().rss - before < 200e6, options
         assert engine.tasks[name] is served
+
+
+def test_a_length_that_the_backbone_cannot_read_is_refused(engine: Engine, delta_root: Path) -> None:
+    """The tiny model has 160 positions."""
+    edit_info(delta_root / "mood", max_length=160)
+    load(engine, delta_root, "mood")
+    assert engine.run(engine.encode(engine.tasks["mood"], ["a " * 500], None))
+    edit_info(delta_root / "mood", max_length=100_000)
+    for use in (lambda: load(engine, delta_root, "mood"), lambda: load_delta(delta_root / "mood")):
+        with pytest.raises(DeltaError, match="has max_length 100,000, and its base model can read 160 tokens"):
+            use()
 
 
 def test_labels_that_the_tensors_do_not_bear_out_build_nothing(engine: Engine, delta_root: Path) -> None:

@@ -30,8 +30,8 @@ Name = Annotated[str, Field(max_length=1000)]
 class DeltaInfo(Frozen):
     """delta.json. `base_fingerprint` is over the base model's content, so a wrong base is refused.
 
-    Another machine's file may say anything: what a number is used for bounds it here, and what a tensor's shape bounds is
-    compared with that before anything is built.
+    Another machine's file may say anything: what a number is used for bounds it here; what tensors or the base model bound
+    is compared with them by `load`, before anything is built.
     """
 
     format: int = Field(default=1, ge=1, le=1)

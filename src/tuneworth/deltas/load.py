@@ -14,6 +14,7 @@ from tuneworth.deltas.files import DeltaInfo, read_info, read_tensors
 from tuneworth.errors import DeltaError
 from tuneworth.methods._tune import outline, tune
 from tuneworth.models.load import Loaded, load
+from tuneworth.models.positions import positions
 from tuneworth.words import first_line
 
 
@@ -52,10 +53,19 @@ def load_tuned(directory: Path, model: str | None = None, allow_pickle: bool = F
     if ref.fingerprint != info.base_fingerprint:
         raise DeltaError(f"{str(directory)!r} was made for {info.base!r} (content {info.base_fingerprint}), not for "
                          f"{ref.name!r} (content {ref.fingerprint})", "name the right base with --model")  # fmt: skip
+    check_length(directory, info, ref.source)
     # Initial values are drawn, then replaced; the seed only has to be some seed.
     loaded = load(ref.source, len(info.labels or ("",)), info.task_kind, torch.Generator().manual_seed(0), allow_pickle)
     names = put(loaded, directory, info, tensors)
     return Tuned(info, loaded.model.eval(), loaded.tokenizer, tuple(names), loaded.head, ref.source)
+
+
+def check_length(directory: Path, info: DeltaInfo, source: str) -> None:
+    """Raises DeltaError where it asks for longer texts than its base model, in the directory `source`, can read."""
+    most = positions(source)
+    if most is not None and info.max_length > most:
+        raise DeltaError(f"{str(directory)!r} has max_length {info.max_length:,}, and its base model can read {most:,} tokens",
+                         "copy the delta again, or tune again")  # fmt: skip
 
 
 def put(loaded: Loaded, directory: Path, info: DeltaInfo, tensors: Mapping[str, torch.Tensor]) -> list[str]:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from transformers import PreTrainedModel
 
 from tuneworth.deltas.files import TENSORS, DeltaInfo, read_tensors
-from tuneworth.deltas.load import put
+from tuneworth.deltas.load import check_length, put
 from tuneworth.deltas.predictor import name_outputs
 from tuneworth.errors import DataError, DeltaError, UserError
 from tuneworth.models import ModelRef
@@ -164,6 +164,7 @@ class Engine:
         if info.base_fingerprint != self.base.fingerprint:
             raise DeltaError(f"made for {Path(info.base).name!r} (content {info.base_fingerprint}), not for the backbone "
                              f"{Path(self.base.name).name!r} (content {self.base.fingerprint})")  # fmt: skip
+        check_length(found.directory, info, self.base.source)
         self._check_memory((found.directory / TENSORS).stat().st_size)
         tensors = read_tensors(found.directory, info)
         if not all(bool(tensor.isfinite().all()) for tensor in tensors.values()):
