@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -36,3 +37,9 @@ def make_delta(
     )  # fmt: skip
     save_delta(directory, {name: parameters[name] for name in names}, info)
     return directory
+
+
+def edit_info(directory: Path, **changes: Any) -> None:
+    """What another machine's delta.json may say."""
+    content = json.loads((directory / "delta.json").read_text())
+    (directory / "delta.json").write_text(json.dumps({**content, **changes}))

@@ -345,3 +345,15 @@ def test_what_needs_a_study() -> None:
         store.put_study(StudySpec.from_toml("study.toml"), [])
     for command in ("status", "results", "report"):
         refused(tuneworth(command, "frist", "--store", "s.db"), "unknown study 'frist'", "did you mean 'first'")
+
+
+@pytest.mark.parametrize(
+    ("method", "option"),
+    [("houlsby", f"bottleneck = {n}") for n in (10**12, 10**18, 10**30)] + [("lora", "r = 1000000000000")],
+)
+def test_an_option_larger_than_the_machine(model: Path, method: str, option: str) -> None:
+    Path("big.toml").write_text(
+        f'name = "big"\nmodels = ["{model}"]\ntasks = ["t"]\nmethods = ["{method}"]\n[method.{method}]\n{option}\n'
+        '[task.t]\ntrain = "train.csv"\ntext = "text"\nlabel = "label"\n'
+    )
+    refused(tuneworth("run", "big.toml", "--dry-run"), f"method '{method}'", option, "option")

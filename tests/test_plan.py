@@ -161,3 +161,31 @@ def test_seeds_of_one_cell_differ_in_nothing_else() -> None:
     trials = plan(study(seeds=3))
     for one, other in pairwise(trials):
         assert one.model_copy(update={"seed": other.seed}) == other
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"methods": ["full", "head"], "seeds": 60_000}, "2 methods x 60,000 seeds are 120,000 trials"),
+        (
+            {"models": ["a", "b"], "fractions": [n / 500 for n in range(1, 501)], "budgets": ["1s", "2s"], "seeds": 100},
+            "2 models x 500 fractions x 2 budgets x 100 seeds are 200,000 trials, and a study has at most 100,000",
+        ),
+        (
+            {"methods": ["full", "head"], "recipe": {"full": {"learning_rate": [n / 1e6 for n in range(1, 10_001)],
+                                                              "batch_size": list(range(1, 10_001))}}},
+            "100,000,001 recipes of all methods x 3 seeds are 300,000,003 trials",
+        ),
+        (
+            {"seeds": 60_000, "stream": {"kind": "data", "chunk": 10, "drift": ["none", "noise-burst"]}},
+            "60,000 seeds x 2 drifts are 120,000 trials",
+        ),
+    ],
+)  # fmt: skip
+def test_a_study_beyond_all_bounds_is_refused_by_its_product_before_it_is_planned(
+    changes: dict[str, Any], said: str
+) -> None:
+    for refuse in (check, plan):
+        with pytest.raises(SpecError, match=said):
+            refuse(study(**changes))
+    assert len(plan(study(seeds=2000, methods=["full", "head"]))) == 4000

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import pickle
+import time
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tuneworth.errors import SpecError
+from tuneworth.plan import check
 from tuneworth.spec import Budget, FileTask, Recipe, StreamTrial, StudySpec, TrialSpec
 
 BASE = {"name": "first", "tasks": ["glue/mrpc"]}
@@ -172,6 +174,12 @@ def test_a_single_value_is_a_list_of_one() -> None:
         ({"fractions": [-0.5]}, "fraction -0.5 is outside"),
         ({"seeds": [0, 2**31]}, "seed 2147483648 is not"),
         ({"seeds": [True]}, "seed True is not"),
+        ({"seeds": 10**9}, "seeds lists 1,000,000,000 values, and a study has at most 100,000 trials"),
+        ({"seeds": list(range(100_001))}, "seeds lists 100,001 values"),
+        ({"fractions": [n / 10**6 for n in range(1, 200_000)]}, "fractions lists 199,999 values"),
+        ({"budgets": [f"{n}steps" for n in range(1, 100_002)]}, "budgets lists 100,001 values"),
+        ({"seeds": "x" * 10**6}, r"seeds = 'x{190,200}\.\.\.:"),
+        ({"task": {"glue/mrpc": {"train": "a", "text": "t", "label": "l", "split_seed": -1}}}, "split_seed = -1"),
         ({"seeds": 1.5}, "seeds = 1.5: .* list"),
         ({"max_length": 1}, "max_length = 1"),
         ({"evaluations": 0}, "evaluations = 0"),
@@ -190,6 +198,37 @@ def test_a_mistake_names_its_value_and_its_place(changes: dict[str, Any], said: 
     with pytest.raises(SpecError, match=said) as caught:
         study(**changes)
     assert caught.value.remedy
+
+
+def test_large_studies_are_read_in_time_that_is_linear() -> None:
+    """A count of each value among all, a search of each name among all: minutes, where these take a second."""
+    began = time.process_time()
+    names = [f"m{n}" for n in range(30_000)]
+    fractions = [n / 60_000 for n in range(1, 30_001)]
+    claim = {"says": "s", "test": "better", "method": names[1:], "against": "m0", "fractions": fractions}
+    study(
+        methods=names,
+        fractions=fractions,
+        seeds=list(range(100_000)),
+        recipe={n: {} for n in names},
+        claim={"c": claim},
+    )
+    assert time.process_time() - began < 15
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a = " + "[" * 100_000, "nested too deeply"),
+        ("#" * 4_000_001, "has 4,000,053 bytes, a study file at most 4,000,000"),
+        ("[method.full]\nx = " + "[" * 300 + "]" * 300, "unknown key|nested too deeply|no option 'x'"),
+    ],
+    ids=["lists", "size", "options"],
+)
+def test_a_study_file_out_of_bounds(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "study.toml").write_text('name = "n"\ntasks = ["glue/mrpc"]\nmethods = ["full"]\n' + text)
+    with pytest.raises(SpecError, match=said):
+        check(StudySpec.from_toml(tmp_path / "study.toml"))
 
 
 def test_errors_cross_process_boundaries_whole() -> None:

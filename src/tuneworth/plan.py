@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,7 +11,7 @@ from pydantic import ValidationError
 
 from tuneworth.errors import SpecError, did_you_mean
 from tuneworth.methods import get_method, method_options
-from tuneworth.spec import SHORTEST, MethodVariant, Recipe, StreamTrial, StudySpec, TrialSpec
+from tuneworth.spec import MAX_TRIALS, SHORTEST, MethodVariant, Recipe, StreamTrial, StudySpec, TrialSpec
 
 
 def expand(
@@ -22,6 +23,7 @@ def expand(
     Order: seeds outermost, so that an interrupted study has whole seeds for every method rather than every seed of a
     few; trials with a budget in seconds last, since each needs the machine to itself. Raises SpecError.
     """
+    _refuse_too_many(spec)
     methods = {name: _tuning(name, spec) for name in spec.methods}
     budgets = sorted(spec.budgets, key=lambda budget: budget.timed)
     trials = [
@@ -68,9 +70,31 @@ def _columns(spec: StudySpec, prints: Mapping[str, str]) -> list[tuple[str, str,
 
 
 def check(spec: StudySpec) -> None:
-    """Raises SpecError for an unknown method, option or recipe key, or a value that cannot be."""
+    """Raises SpecError for too many trials, an unknown method, option or recipe key, or a value that cannot be."""
+    _refuse_too_many(spec)
     for name in spec.methods:
         _tuning(name, spec)
+
+
+def _refuse_too_many(spec: StudySpec) -> None:
+    """Raises SpecError with the product, before any of it is built."""
+    recipes = sum(
+        math.prod(len(value) for value in spec.recipe.get(name, {}).values() if isinstance(value, (list, tuple)))
+        for name in spec.methods
+    )
+    factors = {"models": len(spec.models), "methods": len(spec.methods), "tasks": len(spec.tasks)}
+    if recipes > len(spec.methods):
+        factors["recipes of all methods"] = recipes
+        del factors["methods"]
+    factors |= {"fractions": len(spec.fractions), "budgets": len(spec.budgets), "seeds": len(spec.seeds)}
+    if spec.stream is not None and spec.stream.kind == "data":
+        factors |= {"drifts": len(spec.stream.drift), "buffers": len(spec.stream.buffer)}
+    elif spec.stream is not None:
+        factors |= {"tasks": 1, "modes": len(spec.stream.mode)}
+    count = math.prod(factors.values())
+    if count > MAX_TRIALS:
+        product = " x ".join(f"{number:,} {name}" for name, number in factors.items() if number > 1)
+        raise SpecError(f"{product} are {count:,} trials, and a study has at most {MAX_TRIALS:,}", "ask less at once")
 
 
 def _tuning(name: str, spec: StudySpec) -> tuple[str, dict[str, Any], list[Recipe]]:
@@ -106,7 +130,7 @@ def sweep(default: Recipe, changes: Mapping[str, Any], name: str) -> list[Recipe
     for key, choice in zip(changes, choices, strict=True):
         if not choice:
             raise SpecError(f"[recipe.{name}] {key} is an empty list", "give one value, or several to try")
-    recipes = []
+    recipes: dict[Recipe, None] = {}
     for values in itertools.product(*choices):
         try:
             recipe = Recipe.model_validate({**default.model_dump(), **dict(zip(changes, values, strict=True))})
@@ -114,9 +138,8 @@ def sweep(default: Recipe, changes: Mapping[str, Any], name: str) -> list[Recipe
             first = error.errors()[0]
             raise SpecError(f"[recipe.{name}] {first['loc'][0]} = {first['input']!r}: {first['msg'].lower()}",
                             f"the default is {getattr(default, str(first['loc'][0]))!r}") from None  # fmt: skip
-        if recipe not in recipes:
-            recipes.append(recipe)
-    return recipes
+        recipes[recipe] = None
+    return list(recipes)
 
 
 def _refuse_twins(trials: list[TrialSpec]) -> None:

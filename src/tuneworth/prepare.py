@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tuneworth import fits, models, plan
-from tuneworth.errors import StoreError
+from tuneworth.errors import SpecError, StoreError
 from tuneworth.models.positions import check_length, positions
 from tuneworth.spec import SHORTEST, StudySpec, TaskStream, TrialRecord, TrialSpec
 from tuneworth.streams.check import check_stream, check_trials
@@ -17,6 +18,7 @@ from tuneworth.tasks import Task, TaskData, fingerprint, get_task
 from tuneworth.tasks.lengths import choose, measure
 from tuneworth.tasks.splits import take
 from tuneworth.tasks.summary import Summary, said, summarise
+from tuneworth.words import first_line
 
 
 @dataclass(frozen=True)
@@ -112,15 +114,36 @@ def _check_places(trials: Sequence[TrialSpec], refs: Mapping[str, models.ModelRe
     import torch
 
     from tuneworth.methods import get_method, method_options
-    from tuneworth.methods._tune import tune
+    from tuneworth.methods._tune import outline, tune
     from tuneworth.models.load import load
 
     for trial in new.values():
         method = get_method(trial.kind)
         chance = torch.Generator().manual_seed(0)
         model = load(refs[trial.model].source, 2, "classification", chance, allow_pickle)
-        tune(model, method, method_options(method, dict(trial.options)), chance)
+        options = method_options(method, dict(trial.options))
+        _need_memory(trial, outline(model, method, options))
+        try:
+            tune(model, method, options, chance)
+        except (RuntimeError, TypeError, MemoryError) as error:  # a size beyond what any tensor may have
+            raise SpecError(f"method {trial.method!r} ({_said(trial)}) cannot be built for {trial.model!r}: {first_line(error)}",
+                            "check its options") from error  # fmt: skip
     fits.remember(new)
+
+
+def _need_memory(trial: TrialSpec, shapes: Mapping[str, Sequence[int]] | None) -> None:
+    """What the method adds must fit into this machine's memory at all, before it is built."""
+    import psutil
+
+    need = 4 * sum(math.prod(shape) for shape in (shapes or {}).values())
+    have = psutil.virtual_memory().total
+    if need > have:
+        raise SpecError(f"method {trial.method!r} ({_said(trial)}) trains {need / 4:.3g} parameters of {trial.model!r}: "
+                        f"{need / 1e9:,.0f} GB, and this machine has {have / 1e9:.0f} GB", "make its options smaller")  # fmt: skip
+
+
+def _said(trial: TrialSpec) -> str:
+    return ", ".join(f"{key} = {value}" for key, value in trial.options.items())
 
 
 def _need_space(files: Path, sources: list[str]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -17,12 +17,17 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from tuneworth.errors import SpecError, did_you_mean
+from tuneworth.words import brief
 
 ENGINE = 5
 """Part of every trial key. Raise it when a change of the engine changes numbers: old results then stay apart."""
 
 SHORTEST = 128
 """Tokens: the shortest length at which `max_length = "auto"` cuts texts, and what it always was before."""
+MAX_TRIALS = 100_000
+"""Of one study. At a second each they would take a day; planning them takes two seconds and 190 MB."""
+MAX_FILE = 4_000_000
+"""Bytes of a study file. Reading that much TOML takes some seconds."""
 
 Precision = Literal["auto", "bf16", "fp32"]
 Kind = Literal["classification", "regression"]
@@ -134,7 +139,7 @@ class FileTask(Frozen):
     drop_duplicates: bool = False
     """Leave out training rows that repeat another one, or whose text stands in test."""
     test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
-    split_seed: int = 0
+    split_seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     delimiter: Delimiter | None = None
     quoting: Quoting | None = None
     """As in Form."""
@@ -264,10 +269,19 @@ def _several(value: Any, what: str) -> Any:
 def _distinct(values: list[Any], what: str) -> list[Any]:
     if not values:
         raise SpecError(f"{what} is empty", f"name at least one in {what}")
+    _refuse_many(len(values), what)
+    seen: set[Hashable] = set()
     for value in values:
-        if values.count(value) > 1:
+        key = value if isinstance(value, Hashable) else str(value)
+        if key in seen:
             raise SpecError(f"{what} names {value!s} twice", "name it once")
+        seen.add(key)
     return values
+
+
+def _refuse_many(count: int, what: str) -> None:
+    if count > MAX_TRIALS:
+        raise SpecError(f"{what} lists {count:,} values, and a study has at most {MAX_TRIALS:,} trials", "list fewer")
 
 
 class StudySpec(Frozen):
@@ -340,8 +354,10 @@ class StudySpec(Frozen):
         if isinstance(value, int) and not isinstance(value, bool):
             if value < 1:
                 raise SpecError(f"seeds = {value}: no trial would run", "3 or more let the report say something")
+            _refuse_many(value, "seeds")
             return tuple(range(value))
         if isinstance(value, (list, tuple)):
+            _refuse_many(len(value), "seeds")
             for seed in value:
                 if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**31:
                     raise SpecError(f"seed {seed!r} is not a whole number from 0 to 2147483647", "seeds = 5, or a list")
@@ -382,8 +398,9 @@ class StudySpec(Frozen):
         for table, names, key in (
             (self.recipe, self.methods, "recipe"), (self.method, self.methods, "method"), (self.task, self.tasks, "task"),
         ):  # fmt: skip
+            known = set(names)
             for name in table:
-                if name not in names:
+                if name not in known:
                     raise SpecError(f"[{key}.{name}] is for a {key if key != 'recipe' else 'method'} that the study "
                                     f"does not run: {name!r}", did_you_mean(name, names))  # fmt: skip
         return self
@@ -421,6 +438,10 @@ class StudySpec(Frozen):
 
         path = Path(path)
         try:
+            if (size := path.stat().st_size) > MAX_FILE:
+                raise SpecError(
+                    f"{str(path)!r} has {size:,} bytes, a study file at most {MAX_FILE:,}", "is it the right file?"
+                )
             data = tomllib.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             near = did_you_mean(path.name, [p.name for p in path.parent.glob("*.toml")] if path.parent.is_dir() else [])
@@ -431,6 +452,8 @@ class StudySpec(Frozen):
             raise SpecError(f"{str(path)!r} is not UTF-8 text", "save the study file as UTF-8") from None
         except tomllib.TOMLDecodeError as error:
             raise SpecError(f"{str(path)!r} is not TOML: {error}", "see docs/first-study.md for an example") from None
+        except RecursionError:
+            raise SpecError(f"{str(path)!r} is nested too deeply", "see docs/first-study.md for an example") from None
         for table in data.get("task", {}).values() if isinstance(data.get("task"), dict) else ():
             for key in ("train", "test"):
                 if isinstance(table, dict) and isinstance(table.get(key), str):
@@ -453,8 +476,9 @@ def _check_claim(name: str, claim: Claim, study: StudySpec) -> None:
         ("models", claim.models, study.models), ("tasks", claim.tasks, study.tasks),
         ("fractions", claim.fractions, study.fractions), ("budgets", claim.budgets, study.budgets),
     ):  # fmt: skip
+        there = set(known)
         for value in asked:
-            if value not in known:
+            if value not in there:
                 raise SpecError(f"[claim.{name}] {key} = {str(value)!r} is not in the study",
                                 did_you_mean(str(value), [str(one) for one in known]))  # fmt: skip
     if not claim.method or claim.against in claim.method:
@@ -491,7 +515,7 @@ def _readable(error: ValidationError, source: str) -> SpecError:
     said = (
         re.sub(" or instance of .*", "", first["msg"].lower()).replace("dictionary", "table").replace("tuple", "list")
     )
-    return SpecError(f"{source}: {where} = {first['input']!r}: {said}", "correct it and run again")
+    return SpecError(f"{source}: {brief(where)} = {brief(repr(first['input']))}: {said}", "correct it and run again")
 
 
 class TrialSpec(Frozen):

@@ -1,10 +1,20 @@
-"""Numbers in words, the same in terminal and HTML."""
+"""Numbers in words, the same in terminal and HTML; and how much of a text is shown."""
 
 from __future__ import annotations
 
 MINUS = "\N{MINUS SIGN}"
 PLUS_MINUS = "\N{PLUS-MINUS SIGN}"
 NOTHING = "\N{EN DASH}"
+
+
+def brief(text: str, most: int = 200) -> str:
+    """A text from outside, to be named in a sentence: where it is long, its beginning."""
+    return text if len(text) <= most else f"{text[: most - 3]}..."
+
+
+def first_line(error: Exception) -> str:
+    """An error of others' code, in a sentence of ours: its kind, and the first line of what it says."""
+    return f"{type(error).__name__}: {brief(next(iter(str(error).splitlines()), 'no message'))}"
 
 
 def points(value: float | None) -> str:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,8 +12,9 @@ import torch
 
 from conftest import silent
 from families import ENCODERS, make_model_dir
+from made_deltas import edit_info, make_delta
 from tuneworth.deltas import Predictor, load_delta, read_info
-from tuneworth.errors import DataError, DeltaError
+from tuneworth.errors import DataError, DeltaError, UserError
 from tuneworth.methods import all_methods
 from tuneworth.study import Study
 from tuneworth.tasks.metrics import evaluate
@@ -115,3 +117,45 @@ def test_what_is_wrong_with_a_delta_is_said(make_study: Make, tmp_path: Path) ->
         load_delta(path)
     with pytest.raises(DeltaError, match="is no delta"):
         load_delta(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("max_length", -5), ("max_length", 0), ("max_length", 2**31), ("max_length", 1e30), ("seed", -1), ("seed", 2**63),
+        ("fraction", 0), ("fraction", 2), ("fraction", math.nan), ("target_mean", math.inf), ("target_mean", math.nan),
+        ("target_scale", 0), ("target_scale", -1), ("target_scale", math.inf), ("labels", []), ("labels", None),
+        ("task", "x" * 1001), ("base", "x" * 10_000), ("method", "m" * 2000), ("task_kind", "regression"), ("format", 0),
+    ],
+)  # fmt: skip
+def test_every_number_of_a_foreign_delta_is_bounded_as_it_is_read(
+    tmp_path: Path, tiny_model: Path, field: str, value: object
+) -> None:
+    delta = make_delta(tmp_path / "delta", tiny_model, "head")
+    assert read_info(delta).max_length == 32
+    edit_info(delta, **{field: value})
+    with pytest.raises(
+        DeltaError, match=rf"delta.json' cannot be read: .*{'labels' if field == 'task_kind' else field}"
+    ) as said:
+        read_info(delta)
+    assert len(str(said.value)) < 1000
+
+
+def test_a_foreign_delta_s_description_may_not_be_huge_or_deep(tmp_path: Path, tiny_model: Path) -> None:
+    delta = make_delta(tmp_path / "delta", tiny_model, "head")
+    edit_info(delta, environment={"": "x" * 17_000_000})
+    with pytest.raises(DeltaError, match=r"cannot be read: 17,\d+,\d+ bytes"):
+        read_info(delta)
+    (delta / "delta.json").write_text('{"options":' + "[" * 100_000)
+    with pytest.raises(DeltaError, match="cannot be read"):
+        read_info(delta)
+
+
+@pytest.mark.parametrize("options", [{"r": 10**12}, {"r": 3 * 10**7}, {"bottleneck": 8}, {"alpha": "big"}])
+def test_a_foreign_delta_s_options_are_no_traceback(
+    tmp_path: Path, tiny_model: Path, options: dict[str, object]
+) -> None:
+    delta = make_delta(tmp_path / "delta", tiny_model, "lora")
+    edit_info(delta, options=options)
+    with pytest.raises(UserError):
+        load_delta(delta)

@@ -232,3 +232,16 @@ def test_weights_lie_in_the_mapped_file_and_the_file_is_never_changed(tmp_path: 
     for parameter in loaded.model.parameters():
         parameter.data.add_(1)
     assert (tmp_path / "model.safetensors").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("wish", "granted"),
+    [("flash_attention_2", "sdpa"), ("flex_attention", "sdpa"), ("no such thing", "sdpa"), ("eager", "eager")],
+)
+@pytest.mark.parametrize("key", ["attn_implementation", "_attn_implementation", "_attn_implementation_internal"])
+def test_the_attention_is_ours_to_choose(wish: str, granted: str, key: str, tmp_path: Path) -> None:
+    config = json.loads((make_model_dir("bert", tmp_path) / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**config, key: wish, "experts_implementation": "deepgemm"}))
+    if key.endswith("_internal"):
+        granted = "sdpa"  # no key of transformers' own; it is not read
+    assert start(tmp_path).model.config._attn_implementation == granted

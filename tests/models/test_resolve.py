@@ -102,6 +102,31 @@ SPOILT: dict[str, tuple[Callable[[Path], object], str]] = {
     "no classification": (lambda d: edit_json(d / "config.json", model_type="vit"), "'vit'"),
     "remote code": (lambda d: edit_json(d / "config.json", auto_map={"AutoModel": "m.M"}), "remote code"),
     "remote tokenizer": (lambda d: edit_json(d / "tokenizer_config.json", auto_map={"A": "t.T"}), "remote code"),
+    "a hub's attention": (
+        lambda d: edit_json(d / "config.json", attn_implementation="evil/kernel"), "remote code: .*'evil/kernel'"
+    ),
+    "a hub's attention, paged, by the private name": (
+        lambda d: edit_json(d / "config.json", _attn_implementation="paged|evil/kernel@main:f"), "remote code"
+    ),
+    "a hub's attention, by part": (
+        lambda d: edit_json(d / "config.json", attn_implementation={"": "sdpa", "text_config": "evil/kernel"}), "remote code"
+    ),
+    "a hub's experts, within": (
+        lambda d: edit_json(d / "config.json", text_config={"experts_implementation": "evil/kernel"}), "remote code"
+    ),
+    "remote code, within": (lambda d: edit_json(d / "config.json", text_config={"auto_map": {}}), "remote code"),
+    "weights elsewhere": (
+        lambda d: edit_json(d / "config.json", transformers_weights="other.safetensors"), "from another file"
+    ),
+    "tokenizer elsewhere": (
+        lambda d: edit_json(d / "tokenizer_config.json", fast_tokenizer_files=["../tokenizer.4.0.0.json"]), "another file"
+    ),
+    "quantized": (
+        lambda d: edit_json(d / "config.json", quantization_config={"quant_method": "bitsandbytes"}), "quantized weights"
+    ),
+    "fused": (lambda d: edit_json(d / "config.json", fusion_config={"patch_embeddings": True}), "own classes"),
+    "an adapter": (lambda d: (d / "adapter_config.json").write_text("{}"), "holds an adapter"),
+    "deep": (lambda d: (d / "config.json").write_text('{"a":' + "[" * 100_000), "not JSON"),
     "no weights": (lambda d: (d / "model.safetensors").unlink(), "no weights"),
     "pickle": (pickle_only, "pickled weights only"),
     "no tokenizer": (lambda d: (d / "tokenizer.json").unlink(), "no tokenizer"),

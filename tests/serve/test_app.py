@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+import shlex
 import shutil
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +21,7 @@ from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import response_schema_conformance, status_code_conformance
 
 from families import make_model_dir
-from made_deltas import make_delta
+from made_deltas import edit_info, make_delta
 from tuneworth import models
 from tuneworth.deltas import Predictor
 from tuneworth.serve.app import Settings, create_app
@@ -26,6 +29,7 @@ from tuneworth.serve.batcher import Batcher
 from tuneworth.serve.engine import Engine
 from tuneworth.serve.found import find
 from tuneworth.serve.metrics import Metrics
+from tuneworth.serve.request import try_it
 
 TOKEN = {"Authorization": "Bearer open-sesame"}
 Client = Callable[..., TestClient]
@@ -78,6 +82,8 @@ def test_tasks_are_listed_with_what_cannot_be_served(client: Client, delta_root:
     assert list(rows) == ["mood", "pairs", "stars", "stranger", "whole"]
     assert rows["mood"]["labels"] == ["label-0", "label-1", "label-2"]
     assert (rows["mood"]["mixed"], rows["whole"]["mixed"]) == (True, False)
+    assert rows["mood"]["reason"] is None
+    assert "embeddings" in rows["whole"]["reason"], "why it is served alone"
     assert rows["stranger"]["status"] == "unavailable"
     assert "made for 'other'" in rows["stranger"]["reason"]
     refused = here.post("/v1/predict", json={"task": "stranger", "texts": ["a"]})
@@ -105,6 +111,8 @@ def test_tasks_are_listed_with_what_cannot_be_served(client: Client, delta_root:
         (b'{"task": "\\ud800", "texts": ["a"]}', 422, "body.task"),
         (b'{"task": "mood", "texts": ["\\ud800"]}', 422, "body.texts.0"),
         (b'{"task": "mood", "texts": ["a"], "\\ud800": 1}', 422, "body"),
+        (b'{"task": "' + b"x" * 100_000 + b'", "texts": ["a"]}', 404, "there is no task 'xxx"),
+        (b'{"task": "mood", "texts": ["a"], "' + b"x" * 100_000 + b'": 1}', 422, "body.xxx"),
         (b'{"task": "mood", "texts": ["a", "a", "a", "a", "a"]}', 422, "5 texts; at most 4 a request"),
         (b'{"task": "mood", "texts": ["' + b"a" * 200_000 + b'"]}', 413, "larger than 150000 bytes"),
     ],
@@ -115,6 +123,65 @@ def test_a_wrong_request_gets_a_reason(client: Client, content: bytes, status: i
     )
     assert answer.status_code == status, answer.text
     assert said in answer.json()["detail"]
+    assert len(answer.text) < 1000, "what was sent is not sent back"
+
+
+def test_a_text_that_was_cut_says_so(client: Client) -> None:
+    """`mood` reads 32 tokens, [CLS] and [SEP] included; each letter is one."""
+    here = client()
+    sent = ["a " * 30, "a " * 31, "a " * 20_000, "a"]
+    answer = here.post("/v1/predict", json={"task": "mood", "texts": sent}).json()
+    assert [one["cut"] for one in answer["predictions"]] == [False, True, True, False]
+    pairs = here.post("/v1/predict", json={"task": "pairs", "pairs": [["a " * 14, "b " * 15], ["a " * 14, "b " * 16]]})
+    assert [one["cut"] for one in pairs.json()["predictions"]] == [False, True]
+
+
+def test_a_person_is_told_where_things_are(client: Client) -> None:
+    here = client()
+    for path, host in itertools.product(["/", "/docs"], ["[::", "\xe4", "here:1"]):
+        page = here.get(path, headers={"Host": host.encode()})
+        assert page.status_code == 200
+        assert page.headers["content-type"].startswith("text/plain")
+    for route in here.get("/openapi.json").json()["paths"]:
+        assert f" {route} " in page.text
+    assert "Label texts" in page.text
+    command = page.text.splitlines()[-1].strip()
+    assert command == try_it("http://here:1", "mood", False)
+    _, url, _, header, _, body = shlex.split(command)
+    answer = here.post(url, content=body, headers=[tuple(header.split(": "))])  # type: ignore[list-item]
+    assert answer.json()["task"] == "mood"
+
+
+def test_a_score_that_is_no_number_is_left_out(client: Client, delta_root: Path) -> None:
+    edit_info(delta_root / "mood", score=float("nan"))
+    rows = {row["name"]: row for row in client().get("/v1/tasks").json()["tasks"]}
+    assert rows["mood"]["score"] is None
+
+
+def test_one_bad_delta_hurts_nobody_else(client: Client) -> None:
+    """Whatever makes a task fail in the middle of a mixed batch: the others of the batch get their answers."""
+    here = client()
+    here.batcher.max_wait = 0.2  # type: ignore[attr-defined]
+    honest = here.engine.backbone.logits  # type: ignore[attr-defined]
+    bad = here.engine.tasks["pairs"].parts  # type: ignore[attr-defined]
+    mixed = []
+
+    def logits(parts: Any, inputs: Any) -> Any:
+        mixed.append(len({id(part) for part in parts}))
+        if bad in parts:
+            raise IndexError("index out of range in self")
+        return honest(parts, inputs)
+
+    here.engine.backbone.logits = logits  # type: ignore[attr-defined]
+    bodies = [
+        {"task": "pairs", "pairs": [["a", "b"]]},
+        {"task": "mood", "texts": ["a", "b"]},
+        {"task": "stars", "texts": ["a"]},
+    ]
+    with ThreadPoolExecutor(3) as pool:
+        answers = list(pool.map(lambda body: here.post("/v1/predict", json=body), bodies))
+    assert [answer.status_code for answer in answers] == [500, 200, 200]
+    assert max(mixed) > 1, "they shared a batch"
 
 
 def test_a_body_without_a_length_is_cut_off_too(client: Client) -> None:

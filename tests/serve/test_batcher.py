@@ -15,9 +15,9 @@ from tuneworth.serve.batcher import Batcher, Overloaded
 from tuneworth.serve.engine import Example
 
 
-def example(length: int) -> Example:
-    """The batcher looks at lengths alone, so no task is needed."""
-    return Example(None, np.zeros(length, dtype=np.int32), None)  # type: ignore[arg-type]
+def example(length: int, task: str = "") -> Example:
+    """The batcher looks at lengths, and at whether tasks are the same; no task is needed."""
+    return Example(task, np.zeros(length, dtype=np.int32), None)  # type: ignore[arg-type]
 
 
 class Recorder:
@@ -126,6 +126,22 @@ def test_a_batch_that_fails_fails_alone(recorder: Recorder) -> None:
         broken.result(30)
     assert batcher.submit([example(4)])[0].result(30)["length"] == 4
     batcher.close()
+
+
+def test_a_batch_that_fails_is_computed_again_by_task(recorder: Recorder) -> None:
+    batcher = Batcher(recorder, max_wait=0.0, max_queue=100)
+    busy(batcher, recorder)
+    tasks = {4: "a", 13: "b", 5: "a", 6: "b", 7: "c"}
+    answers = batcher.submit([example(n, task) for n, task in tasks.items()])
+    recorder.go.set()
+    for answer, n in zip(answers, tasks, strict=True):
+        if tasks[n] == "b":
+            with pytest.raises(RuntimeError, match="out of luck"):
+                answer.result(30)
+        else:
+            assert answer.result(30)["length"] == n
+    batcher.close()
+    assert recorder.batches[1:] == [[4, 13, 5, 6, 7], [4, 5], [13, 6], [7]]
 
 
 def test_who_gave_up_is_not_computed(recorder: Recorder) -> None:

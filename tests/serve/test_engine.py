@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from families import make_model_dir
-from made_deltas import make_delta
+from made_deltas import edit_info, make_delta
 from tuneworth import models
-from tuneworth.deltas import Predictor, read_info, save_delta
+from tuneworth.deltas import Predictor, load_delta, read_info, save_delta
 from tuneworth.deltas.files import read_tensors
 from tuneworth.errors import DataError, DeltaError
 from tuneworth.serve.engine import Engine
@@ -137,3 +137,70 @@ def test_what_parts_express_wrongly_is_served_as_a_model_of_its_own(
     load(engine, delta_root, "mood")
     assert engine.tasks["mood"].parts is None
     assert engine.tasks["mood"].model is not None
+    assert "its logits are off by" in str(engine.tasks["mood"].alone)
+
+
+@pytest.mark.parametrize("error", [RuntimeError, IndexError, TypeError, KeyError, AttributeError])
+def test_what_fails_in_a_mixed_batch_is_served_alone_and_says_why(
+    engine: Engine, delta_root: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: type
+) -> None:
+    def broken(*_: object) -> None:
+        raise error("no such luck\nmore")
+
+    monkeypatch.setattr(engine.backbone, "logits", broken)
+    load(engine, delta_root, "mood")
+    assert engine.tasks["mood"].alone in (
+        f"in a batch with others it fails: {error.__name__}: no such luck",
+        "in a batch with others it fails: KeyError: 'no such luck\\nmore'",
+    )
+    assert caplog.text.count("Traceback") == 1, "logged once, in full"
+    assert len(engine.run(engine.encode(engine.tasks["mood"], TEXTS, None))) == 3
+
+
+def test_whatever_a_method_raises_refuses_that_delta_alone(
+    engine: Engine, delta_root: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("tuneworth.serve.engine.put", lambda *_: {}["weights"])
+    engine.unload("mood")
+    with pytest.raises(DeltaError, match="cannot be loaded: KeyError: 'weights'"):
+        load(engine, delta_root, "mood")
+    assert "KeyError" in engine.unavailable["mood"]
+    assert "Traceback" in caplog.text
+    assert len(engine.run(engine.encode(engine.tasks["whole"], TEXTS, None))) == 3
+
+
+def test_options_that_the_tensors_do_not_bear_out_build_nothing(engine: Engine, delta_root: Path) -> None:
+    huge = (3 * 10**7, 10**12, 10**18, 10**30)
+    for name, options in [
+        *(("stars", {"bottleneck": n}) for n in huge),
+        *(("pairs", {"r": n}) for n in huge),
+        ("stars", {"bottleneck": 3}),
+        ("stars", {"reduction_factor": 2}),
+        ("pairs", {"targets": "all-linear"}),
+    ]:
+        found = find_named(delta_root, name)
+        assert found is not None
+        served = engine.tasks[name]
+        edit_info(found.directory, options=options)
+        before = psutil.Process().memory_info().rss
+        with pytest.raises(DeltaError, match=r"does not fit its method|cannot be built"):
+            load(engine, delta_root, name)
+        assert psutil.Process().memory_info().rss - before < 200e6, options
+        assert engine.tasks[name] is served
+
+
+def test_a_length_that_the_backbone_cannot_read_is_refused(engine: Engine, delta_root: Path) -> None:
+    """The tiny model has 160 positions."""
+    edit_info(delta_root / "mood", max_length=160)
+    load(engine, delta_root, "mood")
+    assert engine.run(engine.encode(engine.tasks["mood"], ["a " * 500], None))
+    edit_info(delta_root / "mood", max_length=100_000)
+    for use in (lambda: load(engine, delta_root, "mood"), lambda: load_delta(delta_root / "mood")):
+        with pytest.raises(DeltaError, match="has max_length 100,000, and its base model can read 160 tokens"):
+            use()
+
+
+def test_labels_that_the_tensors_do_not_bear_out_build_nothing(engine: Engine, delta_root: Path) -> None:
+    edit_info(delta_root / "mood", labels=[str(n) for n in range(100_000)])
+    with pytest.raises(DeltaError, match="names 100,000 outputs, and no tensor has so many"):
+        load(engine, delta_root, "mood")

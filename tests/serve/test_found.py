@@ -37,6 +37,22 @@ def test_two_of_one_name_are_refused(delta_root: Path) -> None:
     assert find_named(delta_root, "stars") is not None, "other names are not affected"
 
 
+@pytest.mark.parametrize("name", ["delta.json", "delta.safetensors"])
+def test_a_link_that_leads_outside_is_not_followed(delta_root: Path, tmp_path: Path, name: str) -> None:
+    elsewhere = (delta_root / "mood" / name).rename(tmp_path / name)
+    (delta_root / "mood" / name).symlink_to(elsewhere)
+    found = find_named(delta_root, "mood")
+    assert found is not None
+    assert found.info is None
+    assert f"{name}' is a link to outside of the served directory" in found.problem
+    elsewhere.rename(delta_root / "blob")
+    (delta_root / "mood" / name).unlink()
+    (delta_root / "mood" / name).symlink_to("../blob")
+    assert [delta.problem for delta in find(delta_root)] == [""] * 4, "within it, links are fine"
+    (tmp_path / "link").symlink_to(delta_root)
+    assert [delta.problem for delta in find(tmp_path / "link")] == [""] * 4
+
+
 def test_nothing_to_serve_is_said(tmp_path: Path) -> None:
     with pytest.raises(ServeError, match="there is no delta below"):
         find(tmp_path)

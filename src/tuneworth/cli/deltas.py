@@ -147,8 +147,7 @@ def serve(
 
 def _show_tasks(server: Server, loaded: list[tuple[Found, str]]) -> None:
     """What is served, what is not and why, and a request to begin with."""
-    import json
-    import shlex
+    from tuneworth.serve.request import try_it
 
     served = [(delta.name, delta.info) for delta, reason in loaded if delta.info and not reason]
     for delta, reason in loaded:
@@ -159,6 +158,8 @@ def _show_tasks(server: Server, loaded: list[tuple[Found, str]]) -> None:
     if len(served) > 20:
         say(f"... and {len(served) - 20} more")
     name, info = served[0]
-    request = {"task": name, **({"pairs": [["a text", "another"]]} if info.pairs else {"texts": ["a text"]})}
-    say(f"\n{len(served)} tasks on {server.base.name}: {server.url}; Ctrl-C stops it\n\n"
-         f"next: curl {server.url}/v1/predict --json {shlex.quote(json.dumps(request))}")  # fmt: skip
+    say(f"\n{len(served)} tasks on {server.base.name}: {server.url}; Ctrl-C stops it")
+    if server.open:
+        err.print(f"warning: whoever reaches {server.url} may ask it, and reads along; put something in front that knows "
+                  "your users and speaks TLS", soft_wrap=True)  # fmt: skip
+    say(f"\nnext: {try_it(server.url, name, info.pairs)}")

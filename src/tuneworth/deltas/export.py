@@ -80,7 +80,11 @@ def _export_peft(delta: Path, output: Path, model: str | None, allow_pickle: boo
         save_file(tensors, scratch / "adapter_model.safetensors", metadata={"format": "pt"})
         tuned.tokenizer.save_pretrained(scratch)
         plain = AutoModelForSequenceClassification.from_pretrained(
-            tuned.source, num_labels=tuned.model.config.num_labels, local_files_only=True, ignore_mismatched_sizes=True
+            tuned.source,
+            num_labels=tuned.model.config.num_labels,
+            attn_implementation=tuned.model.config._attn_implementation,
+            local_files_only=True,
+            ignore_mismatched_sizes=True,
         )
         plain.config.pad_token_id = tuned.model.config.pad_token_id  # decoders of GPT's kind come without one
         with warnings.catch_warnings():

@@ -8,12 +8,13 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, ValidationError
 
 from tuneworth.errors import DeltaError
 from tuneworth.spec import Frozen, Kind, Precision, Recipe
+from tuneworth.words import brief
 
 if TYPE_CHECKING:
     import torch
@@ -21,32 +22,41 @@ if TYPE_CHECKING:
 TENSORS, INFO = "delta.safetensors", "delta.json"
 
 
+MAX_INFO = 16_000_000
+"""Bytes of delta.json; one with 100,000 labels has some two million."""
+Name = Annotated[str, Field(max_length=1000)]
+
+
 class DeltaInfo(Frozen):
-    """delta.json. `base_fingerprint` is over the base model's content, so a wrong base is refused."""
+    """delta.json. `base_fingerprint` is over the base model's content, so a wrong base is refused.
+
+    Another machine's file may say anything: what a number is used for bounds it here; what tensors or the base model bound
+    is compared with them by `load`, before anything is built.
+    """
 
     format: int = Field(default=1, ge=1, le=1)
-    method: str
-    kind: str
+    method: Name
+    kind: Name
     options: Mapping[str, Any]
-    base: str
-    base_fingerprint: str
-    task: str
+    base: str = Field(max_length=4096)
+    base_fingerprint: Name
+    task: Name
     task_kind: Kind
-    labels: tuple[str, ...] | None
-    metric: str
+    labels: Annotated[tuple[str, ...], Field(min_length=1)] | None
+    metric: Name
     score: float
     metrics: Mapping[str, float]
-    target_mean: float = 0.0
-    target_scale: float = 1.0
+    target_mean: float = Field(default=0.0, allow_inf_nan=False)
+    target_scale: float = Field(default=1.0, gt=0, allow_inf_nan=False)
     pairs: bool
     columns: tuple[str, ...] = ()
     """The text columns of the file it was tuned on; empty for a registered task."""
-    max_length: int
+    max_length: int = Field(ge=1, lt=2**31)
     precision: Precision
     recipe: Recipe
-    fraction: float
-    budget: str
-    seed: int
+    fraction: float = Field(gt=0, le=1)
+    budget: Name
+    seed: int = Field(ge=0, lt=2**63)
     environment: Mapping[str, Any]
     sha256: str | None = None
     """Of delta.safetensors; None in deltas of before this was kept."""
@@ -109,13 +119,22 @@ def read_info(directory: Path) -> DeltaInfo:
     remedy = "give the directory that `tuneworth results STUDY --format json` names as delta_path"
     if not (directory / INFO).is_file() or not (directory / TENSORS).is_file():
         raise DeltaError(f"{str(directory)!r} is no delta: it lacks {INFO} or {TENSORS}", remedy)
+    path = directory / INFO
     try:
-        return DeltaInfo.model_validate_json((directory / INFO).read_text(encoding="utf-8"))
-    except (ValidationError, UnicodeDecodeError) as error:
-        first = str(error).splitlines()[0]
-        raise DeltaError(
-            f"{str(directory / INFO)!r} cannot be read: {first}", "tune again, or use a newer tuneworth"
-        ) from None
+        if (size := path.stat().st_size) > MAX_INFO:
+            raise ValueError(f"{size:,} bytes; at most {MAX_INFO:,} can be right")
+        info = DeltaInfo.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(map(str, first["loc"]))
+        problem = f"{field} = {brief(repr(first['input']))}: {first['msg']}" if field else first["msg"]
+    except (OSError, ValueError) as error:
+        problem = str(error)
+    else:
+        if (info.labels is None) == (info.task_kind == "regression"):
+            return info
+        problem = f"a {info.task_kind} task {'without' if info.labels is None else 'with'} labels"
+    raise DeltaError(f"{str(path)!r} cannot be read: {problem}", "tune again, or use a newer tuneworth")
 
 
 def read_tensors(directory: Path, info: DeltaInfo) -> dict[str, torch.Tensor]:
@@ -126,9 +145,14 @@ def read_tensors(directory: Path, info: DeltaInfo) -> dict[str, torch.Tensor]:
     try:
         if info.sha256 not in (None, _sha256(directory / TENSORS)):
             raise SafetensorError(f"its content is not what {INFO} says it is")
-        return load_file(directory / TENSORS)
+        tensors = load_file(directory / TENSORS)
     except (SafetensorError, OSError) as error:
         raise DeltaError(f"{str(directory / TENSORS)!r} is damaged: {error}", "copy it again, or tune again") from None
+    outputs = len(info.labels or ("",))
+    if outputs not in {size for tensor in tensors.values() for size in tensor.shape[:1]}:  # the head's tensors have it
+        raise DeltaError(f"{str(directory)!r} names {outputs:,} outputs, and no tensor has so many",
+                         "copy it again, or tune again")  # fmt: skip
+    return tensors
 
 
 def _sha256(file: Path) -> str:

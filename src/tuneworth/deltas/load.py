@@ -12,8 +12,10 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from tuneworth import methods, models
 from tuneworth.deltas.files import DeltaInfo, read_info, read_tensors
 from tuneworth.errors import DeltaError
-from tuneworth.methods._tune import tune
+from tuneworth.methods._tune import outline, tune
 from tuneworth.models.load import Loaded, load
+from tuneworth.models.positions import positions
+from tuneworth.words import first_line
 
 
 @dataclass(frozen=True)
@@ -51,25 +53,49 @@ def load_tuned(directory: Path, model: str | None = None, allow_pickle: bool = F
     if ref.fingerprint != info.base_fingerprint:
         raise DeltaError(f"{str(directory)!r} was made for {info.base!r} (content {info.base_fingerprint}), not for "
                          f"{ref.name!r} (content {ref.fingerprint})", "name the right base with --model")  # fmt: skip
+    check_length(directory, info, ref.source)
     # Initial values are drawn, then replaced; the seed only has to be some seed.
     loaded = load(ref.source, len(info.labels or ("",)), info.task_kind, torch.Generator().manual_seed(0), allow_pickle)
     names = put(loaded, directory, info, tensors)
     return Tuned(info, loaded.model.eval(), loaded.tokenizer, tuple(names), loaded.head, ref.source)
 
 
+def check_length(directory: Path, info: DeltaInfo, source: str) -> None:
+    """Raises DeltaError where it asks for longer texts than its base model, in the directory `source`, can read."""
+    most = positions(source)
+    if most is not None and info.max_length > most:
+        raise DeltaError(f"{str(directory)!r} has max_length {info.max_length:,}, and its base model can read {most:,} tokens",
+                         "copy the delta again, or tune again")  # fmt: skip
+
+
 def put(loaded: Loaded, directory: Path, info: DeltaInfo, tensors: Mapping[str, torch.Tensor]) -> list[str]:
     """Tune `loaded.model` as the delta's method does and give it what was learnt. Returns the trained parameters' names.
 
     The trained parameters get memory of their own, in float32; all others keep theirs, which other models may share.
-    Raises DeltaError where the tensors do not fit.
+    Raises DeltaError where the tensors do not fit, before anything of their method's size is built.
     """
     method = methods.get_method(info.kind)
-    names = tune(loaded, method, methods.method_options(method, dict(info.options)), torch.Generator().manual_seed(0))
-    parameters = dict(loaded.model.named_parameters())
-    wrong = sorted(set(names) ^ set(tensors)) or [n for n in names if parameters[n].shape != tensors[n].shape]
+    options = methods.method_options(method, dict(info.options))
+    _compare(directory, info, outline(loaded, method, options), tensors)
+    try:
+        names = tune(loaded, method, options, torch.Generator().manual_seed(0))
+    except (RuntimeError, TypeError, MemoryError) as error:
+        raise DeltaError(f"{str(directory)!r}: its method {info.method!r} cannot be built: {first_line(error)}",
+                         "copy the delta again, or tune again") from error  # fmt: skip
+    parameters = {name: loaded.model.get_parameter(name) for name in names}
+    _compare(directory, info, {name: parameter.shape for name, parameter in parameters.items()}, tensors)
+    for name, parameter in parameters.items():
+        parameter.data = tensors[name].to(parameter.device, torch.float32, copy=True)
+    return names
+
+
+def _compare(
+    directory: Path, info: DeltaInfo, wanted: Mapping[str, torch.Size] | None, tensors: Mapping[str, torch.Tensor]
+) -> None:
+    if wanted is None:
+        return
+    given = {name: tensor.shape for name, tensor in tensors.items()}
+    wrong = sorted(name for name in {*wanted, *given} if wanted.get(name) != given.get(name))
     if wrong:
         raise DeltaError(f"{str(directory)!r} does not fit its method {info.method!r}: {wrong[0]!r} is missing, extra "
                          "or of another shape", "copy the delta again, or tune again")  # fmt: skip
-    for name in names:
-        parameters[name].data = tensors[name].to(parameters[name].device, torch.float32, copy=True)
-    return names

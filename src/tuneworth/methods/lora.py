@@ -47,7 +47,8 @@ class LoRA:
             r=options.r, lora_alpha=options.alpha, lora_dropout=options.dropout, target_modules=_targets(model, options)
         )
         with torch.random.fork_rng(devices=[]):  # peft draws A from the global stream
-            torch.default_generator.manual_seed(int(torch.randint(2**62, (), generator=generator)))
+            seed = torch.randint(2**62, (), generator=generator, device=generator.device)
+            torch.default_generator.manual_seed(int(seed))
             inject_adapter_in_model(config, model)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tuneworth.errors import ModelError
+from tuneworth.models._guard import check_adapter, check_asks
 
 VOCABULARIES = (
     "tokenizer.json", "vocab.txt", "vocab.json",
@@ -25,9 +26,8 @@ def check(directory: Path, allow_pickle: bool) -> None:
     if config is None:
         raise ModelError(f"{str(directory)!r} has no config.json", "give a directory made by save_pretrained()")
     for name in ("config.json", "tokenizer_config.json"):
-        if "auto_map" in (read_json(directory, name) or {}):
-            raise ModelError(f"{str(directory)!r} needs remote code: {name} has an auto_map",
-                             "such code is never run; use a model that transformers knows by itself")  # fmt: skip
+        check_asks(directory, name, read_json(directory, name))
+    check_adapter(directory)
     _check_type(config.get("model_type"))
     files = weights(directory)
     if not files:
@@ -83,7 +83,7 @@ def read_json(directory: Path, name: str) -> dict[str, Any] | None:
         return None
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ModelError(f"{str(path)!r} is not JSON: {error}", "copy or download it again") from None
     if not isinstance(content, dict):
         raise ModelError(f"{str(path)!r} is not a JSON object", "copy or download it again")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tuneworth.errors import ModelError
 from tuneworth.models._agree import agree, check_base
 from tuneworth.models._files import weights
+from tuneworth.models._guard import choose_implementations
 
 if TYPE_CHECKING:
     import torch
@@ -43,7 +44,7 @@ def load(source: str, num_labels: int, kind: Kind, generator: torch.Generator, a
     the file is in the system's cache, a call takes less time than a copy of a model would. Raises ModelError.
     """
     import torch
-    from transformers import AutoModelForSequenceClassification
+    from transformers import AutoConfig, AutoModelForSequenceClassification
 
     pickled = any(file.suffix != ".safetensors" for file in weights(Path(source)))
     if pickled and not allow_pickle:
@@ -51,10 +52,17 @@ def load(source: str, num_labels: int, kind: Kind, generator: torch.Generator, a
     try:
         with torch.random.fork_rng(devices=[]), quiet():
             tokenizer = _tokenizer(source)
-            model, report = AutoModelForSequenceClassification.from_pretrained(
+            config = AutoConfig.from_pretrained(
                 source,
                 num_labels=num_labels,
                 problem_type="regression" if kind == "regression" else "single_label_classification",
+                trust_remote_code=False,
+                local_files_only=True,
+            )
+            choose_implementations(config)
+            model, report = AutoModelForSequenceClassification.from_pretrained(
+                source,
+                config=config,
                 dtype=torch.float32,
                 use_safetensors=not pickled,
                 weights_only=True,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import math
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -23,6 +24,8 @@ from tuneworth.serve.engine import Engine, Task
 from tuneworth.serve.found import find_named
 from tuneworth.serve.limits import Limits
 from tuneworth.serve.metrics import Metrics
+from tuneworth.serve.request import try_it
+from tuneworth.words import brief
 
 
 def _printable(text: str) -> str:
@@ -53,11 +56,15 @@ class PredictRequest(BaseModel):
 
 
 class Prediction(BaseModel):
-    """Classification: the likeliest label, its probability, every label's. Regression: the value, twice."""
+    """Classification: the likeliest label, its probability, every label's. Regression: the value, twice.
+
+    `cut`: the text has more tokens than the task's `max_length`, and what stands behind them was not read.
+    """
 
     label: str | float
     score: float
     probabilities: dict[str, float] | None
+    cut: bool
 
 
 class Predictions(BaseModel):
@@ -66,7 +73,10 @@ class Predictions(BaseModel):
 
 
 class TaskView(BaseModel):
-    """`mixed`: whether its examples share batches with other tasks', or pass through a model of their own."""
+    """`mixed`: whether its examples share batches with other tasks', or pass through a model of their own.
+
+    `reason`: why it is unavailable, or not mixed.
+    """
 
     name: str
     status: Literal["ready", "unavailable"]
@@ -143,7 +153,8 @@ def create_app(engine: Engine, batcher: Batcher, root: Path, settings: Settings,
         examples = await asyncio.to_thread(engine.encode, task, texts, pairs)
         answers = await asyncio.gather(*map(asyncio.wrap_future, batcher.submit(examples)))
         metrics.predict_seconds.observe(time.perf_counter() - started)
-        return Predictions(task=task.name, predictions=[Prediction(**answer) for answer in answers])
+        predictions = [Prediction(**answer, cut=one.cut) for answer, one in zip(answers, examples, strict=True)]
+        return Predictions(task=task.name, predictions=predictions)
 
     @app.get("/v1/tasks")
     def tasks() -> Tasks:
@@ -160,7 +171,7 @@ def create_app(engine: Engine, batcher: Batcher, root: Path, settings: Settings,
         """Load the delta of that name from below the served directory, or load it again; the others go on meanwhile."""
         found = find_named(root, name)
         if found is None:
-            raise HTTPException(404, f"there is no delta {name!r} below the served directory")
+            raise HTTPException(404, f"there is no delta {brief(name)!r} below the served directory")
         return _view(engine.load(found))
 
     @app.delete("/v1/tasks/{name}", dependencies=admin, status_code=204, responses=_only(401, 403, 404, 413, 422))
@@ -169,7 +180,13 @@ def create_app(engine: Engine, batcher: Batcher, root: Path, settings: Settings,
         try:
             engine.unload(name)
         except KeyError:
-            raise HTTPException(404, f"there is no task {name!r}") from None
+            raise HTTPException(404, f"there is no task {brief(name)!r}") from None
+
+    @app.get("/", response_class=PlainTextResponse)
+    @app.get("/docs", response_class=PlainTextResponse, include_in_schema=False)
+    def overview(request: Request) -> str:
+        """This page."""
+        return _overview(app, engine, f"{request.scope['scheme']}://{request.headers.get('host', '127.0.0.1:8400')}")
 
     @app.get("/healthz")
     def health() -> Health:
@@ -189,17 +206,28 @@ def _ready(engine: Engine, name: str) -> Task:
     if task is None and name in engine.unavailable:
         raise HTTPException(409, f"task {name!r} is unavailable: {engine.unavailable[name]}")
     if task is None:
-        raise HTTPException(404, f"there is no task {name!r}; {did_you_mean(name, list(engine.tasks)[:20])}")
+        near = did_you_mean(name[:1000], list(engine.tasks)[:20])
+        raise HTTPException(404, f"there is no task {brief(name)!r}; {near}")
     return task
 
 
 def _view(task: Task) -> TaskView:
     info = task.info
     return TaskView(
-        name=task.name, status="ready", method=info.method, kind=info.task_kind, pairs=info.pairs,
+        name=task.name, status="ready", reason=task.alone, method=info.method, kind=info.task_kind, pairs=info.pairs,
         labels=list(info.labels) if info.labels else None, max_length=info.max_length, metric=info.metric,
-        score=info.score, mixed=task.parts is not None,
+        score=info.score if math.isfinite(info.score) else None, mixed=task.parts is not None,
     )  # fmt: skip
+
+
+def _overview(app: FastAPI, engine: Engine, url: str) -> str:
+    """What this is, every route, and a request to begin with, for people; nothing of it comes from elsewhere."""
+    lines = [f"Tuneworth: {len(engine.tasks)} tuned tasks on {Path(engine.base.name).name}", ""]
+    for path, operations in app.openapi()["paths"].items():
+        lines += [f"{verb.upper():6} {path:17} {said['description']}" for verb, said in operations.items()]
+    lines += [f"GET    {app.openapi_url:17} All of this as a schema (OpenAPI), for tools that make clients.", ""]
+    lines += [f"  {try_it(url, task.name, task.info.pairs)}" for task in list(engine.tasks.values())[:1]]
+    return "\n".join(lines) + "\n"
 
 
 def _admin(token: str | None) -> Callable[..., None]:
@@ -227,7 +255,7 @@ def _say_what_was_wrong(app: FastAPI) -> None:
         if first["type"] == "json_invalid":
             return JSONResponse({"detail": "the body is no JSON"}, 400)
         where = ".".join(str(part) for part in first["loc"]).encode("ascii", "replace").decode()
-        return JSONResponse({"detail": f"{where}: {first['msg']}"}, 422)
+        return JSONResponse({"detail": f"{brief(where)}: {first['msg']}"}, 422)
 
     @app.exception_handler(DataError)
     async def unfit(_: Request, error: DataError) -> JSONResponse:

@@ -6,13 +6,13 @@ import logging
 import math
 import threading
 import time
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
-from tuneworth.serve.engine import Example
+from tuneworth.serve.engine import Example, Task
 from tuneworth.train.evaluate import BATCH_TOKENS
 
 Run = Callable[[Sequence[Example]], list[dict[str, Any]]]
@@ -35,10 +35,18 @@ class _Item:
     since: float = field(default_factory=time.monotonic)
 
 
+def _by_task(batch: Sequence[_Item]) -> list[list[_Item]]:
+    tasks: dict[Task, list[_Item]] = defaultdict(list)
+    for item in batch:
+        tasks[item.example.task].append(item)
+    return list(tasks.values())
+
+
 class Batcher:
     """Answers come as futures. A batch is what waits, oldest first, up to `max_tokens` with its padding.
 
-    It starts when it is full, or when its oldest example has waited for `max_wait` seconds.
+    It starts when it is full, or when its oldest example has waited for `max_wait` seconds. One that fails is computed
+    again task by task, so that only the examples of the task at fault get the error.
     """
 
     def __init__(
@@ -86,7 +94,12 @@ class Batcher:
         try:
             answers = self.run(examples)
         except Exception as error:  # out of memory, say: the batch fails, the server goes on
-            logging.getLogger(__name__).exception("a batch of %d examples failed", len(batch))
+            tasks = _by_task(batch)
+            logging.getLogger(__name__).exception("a batch of %d examples of %d tasks failed", len(batch), len(tasks))
+            if len(tasks) > 1:  # the fault of one is not the others'
+                for items in tasks:
+                    self._answer(items)
+                return
             for item in batch:
                 item.answer.set_exception(error)
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import defaultdict
 from collections.abc import Sequence
@@ -16,30 +17,33 @@ from numpy.typing import NDArray
 from transformers import PreTrainedModel
 
 from tuneworth.deltas.files import TENSORS, DeltaInfo, read_tensors
-from tuneworth.deltas.load import put
+from tuneworth.deltas.load import check_length, put
 from tuneworth.deltas.predictor import name_outputs
 from tuneworth.errors import DataError, DeltaError, UserError
 from tuneworth.models import ModelRef
 from tuneworth.models.load import load
 from tuneworth.serve.backbone import Backbone
 from tuneworth.serve.found import Found
-from tuneworth.serve.parts import Parts, take_apart
+from tuneworth.serve.parts import Inseparable, Parts, take_apart
 from tuneworth.spec import Precision
 from tuneworth.train.batches import Padding, Tokens, collate, tokenize
 from tuneworth.train.device import autocast, give_pages_back
+from tuneworth.words import first_line
 
+_log = logging.getLogger(__name__)
 PROBE = ["One sentence shows whether two ways to compute agree.", "And a second one."]
 TOLERANCE = {"fp32": 1e-4, "bf16": 5e-2}
 
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """A delta in memory: its parts, which mix with other tasks', or else a `model` of its own."""
+    """A delta in memory: its parts, which mix with other tasks', or else a `model` of its own, and why (`alone`)."""
 
     name: str
     info: DeltaInfo
     parts: Parts | None
     model: PreTrainedModel | None
+    alone: str | None = None
 
     @property
     def outputs(self) -> int:
@@ -48,11 +52,15 @@ class Task:
 
 @dataclass(frozen=True)
 class Example:
-    """One text, or pair, of a task: token ids, shape (length,), and token types where the tokenizer has them."""
+    """One text, or pair, of a task: token ids, shape (length,), and token types where the tokenizer has them.
+
+    `cut`: the text had more tokens than the task reads.
+    """
 
     task: Task
     ids: NDArray[np.int32]
     types: NDArray[np.uint8] | None
+    cut: bool = False
 
 
 class Engine:
@@ -67,7 +75,6 @@ class Engine:
         """Why a delta that was found is not served."""
         layout = self.backbone.layout
         blank = take_apart(self.backbone.plain, layout)
-        assert blank is not None
         self._blank = Parts(layout.base.clone(), blank.weights, {})
         self._tokenizing = threading.Lock()  # a fast tokenizer holds the longest length as state
 
@@ -78,10 +85,13 @@ class Engine:
         """
         try:
             task = self._make(found)
-        except UserError as error:
+        except Exception as error:  # of whatever kind: the other deltas are served
+            refusal = error if isinstance(error, UserError) else DeltaError(f"it cannot be loaded: {first_line(error)}")
+            if refusal is not error:
+                _log.exception("delta %r cannot be loaded", found.name)
             if found.name not in self.tasks:
-                self.unavailable[found.name] = error.problem
-            raise
+                self.unavailable[found.name] = refusal.problem
+            raise refusal from error
         self.tasks[found.name] = task
         self.unavailable.pop(found.name, None)
         give_pages_back()  # its model was built around it for a moment
@@ -99,12 +109,24 @@ class Engine:
                             f"send {'pairs' if task.info.pairs else 'texts'}")  # fmt: skip
         with self._tokenizing:
             tokens = tokenize(self.backbone.tokenizer, texts, pairs, task.info.max_length)
+            cut = self._cut(tokens, texts, pairs, task.info.max_length)
         if not tokens.lengths.all():
             raise DataError(f"text {int(tokens.lengths.argmin())} has no tokens", "send no empty texts")
         cuts = tokens.starts[1:-1]
         ids = np.split(tokens.ids, cuts)
         types = np.split(tokens.types, cuts) if tokens.types is not None else [None] * len(ids)
-        return [Example(task, *row) for row in zip(ids, types, strict=True)]
+        return [Example(task, *row) for row in zip(ids, types, cut, strict=True)]
+
+    def _cut(self, tokens: Tokens, texts: Sequence[str], pairs: Sequence[str] | None, most: int) -> list[bool]:
+        """Whether each text has more than `most` tokens: those that reach it are looked at again, with room for one more."""
+        cut = np.zeros(len(texts), dtype=bool)
+        full = np.flatnonzero(tokens.lengths >= most).tolist()
+        if full:
+            seconds = None if pairs is None else [pairs[row] for row in full]
+            cut[full] = (
+                tokenize(self.backbone.tokenizer, [texts[row] for row in full], seconds, most + 1).lengths > most
+            )
+        return cut.tolist()
 
     def run(self, examples: Sequence[Example]) -> list[dict[str, Any]]:
         """One `{"label", "score", "probabilities"}` an example, in order: mixed tasks in one pass, then each other one."""
@@ -142,6 +164,7 @@ class Engine:
         if info.base_fingerprint != self.base.fingerprint:
             raise DeltaError(f"made for {Path(info.base).name!r} (content {info.base_fingerprint}), not for the backbone "
                              f"{Path(self.base.name).name!r} (content {self.base.fingerprint})")  # fmt: skip
+        check_length(found.directory, info, self.base.source)
         self._check_memory((found.directory / TENSORS).stat().st_size)
         tensors = read_tensors(found.directory, info)
         if not all(bool(tensor.isfinite().all()) for tensor in tensors.values()):
@@ -149,9 +172,13 @@ class Engine:
         twin = self.backbone.twin(len(info.labels or ("",)))
         put(twin, found.directory, info, tensors)
         model = twin.model.to(self.device).eval()
-        parts = take_apart(model, self.backbone.layout)
-        mixes = parts is not None and self._agrees(model, parts)
-        return Task(found.name, info, parts if mixes else None, None if mixes else model)
+        try:
+            parts = take_apart(model, self.backbone.layout)
+            self._check_mixed(model, parts)
+        except Inseparable as error:
+            _log.info("task %r is served alone: %s", found.name, error)
+            return Task(found.name, info, None, model, str(error))
+        return Task(found.name, info, parts, None)
 
     def _check_memory(self, size: int) -> None:
         """Twice the file: as it is read, and as it stays."""
@@ -162,20 +189,23 @@ class Engine:
                 f"it needs {2 * size / 1e6:.0f} MB of memory while it loads, and {free / 1e6:.0f} MB are free"
             )
 
-    def _agrees(self, model: PreTrainedModel, parts: Parts) -> bool:
-        """Whether the parts, in a batch with the plain model, give what the tuned model gives by itself.
+    def _check_mixed(self, model: PreTrainedModel, parts: Parts) -> None:
+        """Raises Inseparable unless the parts, in a batch with the plain model, give what the tuned model gives by itself.
 
         A method or an architecture that parts cannot express after all is thus served as a model of its own.
         """
-        self.backbone.make_room(parts)
         inputs = self._inputs(tokenize(self.backbone.tokenizer, PROBE, None, 32))
         expected = torch.from_numpy(self._alone(model, inputs))[0]
         try:
-            mixed = self.backbone.logits([parts, self._blank], inputs)[0].float().cpu()
-        except (RuntimeError, IndexError, TypeError):
-            return False
+            self.backbone.make_room(parts)
+            mixed = self.backbone.logits([parts, self._blank], inputs)[0].float().cpu()[: len(expected)]
+        except Exception as error:  # of whatever kind: by itself the model answers
+            _log.warning("a mixed batch fails; the task is served alone", exc_info=True)
+            raise Inseparable(f"in a batch with others it fails: {first_line(error)}") from error
         tolerance = TOLERANCE[self.precision]
-        return torch.allclose(mixed[: len(expected)], expected, atol=tolerance, rtol=tolerance)
+        if not torch.allclose(mixed, expected, atol=tolerance, rtol=tolerance):
+            off = float((mixed - expected).abs().max())
+            raise Inseparable(f"in a batch with others its logits are off by {off:.2g}")
 
     def _alone(self, model: PreTrainedModel, inputs: dict[str, Any]) -> NDArray[np.float32]:
         with torch.inference_mode(), autocast(self.device, self.precision):

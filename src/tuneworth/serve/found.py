@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tuneworth import models
-from tuneworth.deltas.files import INFO, DeltaInfo, read_info
+from tuneworth.deltas.files import INFO, TENSORS, DeltaInfo, read_info
 from tuneworth.errors import DeltaError, ModelError, ServeError, UserError
 from tuneworth.models import ModelRef
 
@@ -74,11 +74,16 @@ def _walk(root: Path) -> Iterator[Found]:
     for directory, folders, files in os.walk(root):
         folders[:] = sorted(folder for folder in folders if not folder.startswith("."))  # those are being written
         if INFO in files:
-            yield _look(Path(directory))
+            yield _look(Path(directory), root.resolve())
 
 
-def _look(directory: Path) -> Found:
+def _look(directory: Path, root: Path) -> Found:
     try:
+        for name in (INFO, TENSORS):
+            if not (directory / name).resolve().is_relative_to(root):
+                raise DeltaError(
+                    f"{str(directory / name)!r} is a link to outside of the served directory", "copy the file"
+                )
         info = read_info(directory)
     except UserError as error:
         return Found(directory.resolve().name, directory, None, error.problem)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 
 if TYPE_CHECKING:
@@ -13,7 +14,10 @@ if TYPE_CHECKING:
 
 
 class Limits:
-    """Answers 413 to a body of more than `max_body` bytes, declared or sent, without reading more of it."""
+    """Answers 413 to a body of more than `max_body` bytes, declared or sent, without reading more of it.
+
+    A body that breaks off reaches nobody.
+    """
 
     def __init__(self, app: ASGIApp, max_body: int, metrics: Metrics) -> None:
         self.app, self.max_body, self.metrics = app, max_body, metrics
@@ -27,7 +31,10 @@ class Limits:
                 self.metrics.responses.labels(message["status"]).inc()
             await send(message)
 
-        body = await self._read(scope, receive)
+        try:
+            body = await self._read(scope, receive)
+        except ClientDisconnect:
+            return None
         if body is None:
             refusal = JSONResponse({"detail": f"the body is larger than {self.max_body} bytes"}, 413)
             return await refusal(scope, receive, counted)
@@ -43,14 +50,17 @@ class Limits:
         return await self.app(scope, replay, counted)
 
     async def _read(self, scope: Scope, receive: Receive) -> bytes | None:
+        """None where it is too large. Raises ClientDisconnect where it breaks off."""
         declared = dict(scope["headers"]).get(b"content-length", b"0")
         if declared.isdigit() and int(declared) > self.max_body:
             return None
         body = bytearray()
         while True:
             message = await receive()
+            if message["type"] == "http.disconnect":
+                raise ClientDisconnect
             body += message.get("body", b"")
             if len(body) > self.max_body:
                 return None
-            if message["type"] == "http.disconnect" or not message.get("more_body"):
+            if not message.get("more_body"):
                 return bytes(body)

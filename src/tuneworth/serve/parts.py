@@ -81,15 +81,19 @@ class Layout:
         self.size += size
 
 
-def take_apart(model: PreTrainedModel, layout: Layout) -> Parts | None:
-    """The parts of a tuned model; None where it learnt, or hooked up, what parts cannot express (full fine-tuning)."""
+class Inseparable(Exception):
+    """A tuned model learnt, or hooked up, what parts cannot express; the message says what."""
+
+
+def take_apart(model: PreTrainedModel, layout: Layout) -> Parts:
+    """The parts of a tuned model. Raises Inseparable (after full fine-tuning, say)."""
     used: set[int] = set()
     vector = _vector(model, layout, used)
     weights = {path: _own(model, path, used) for path in layout.heads}
     bottlenecks: dict[Place, Factors] = {}
     for place, module in _bottlenecks(model):
         if not isinstance(module, Bottleneck):
-            return None
+            raise Inseparable(f"it has a hook of its own at {place[0][0]!r}: {type(module).__name__}")
         up, down = module.up, module.down
         used |= {id(p) for p in module.parameters()}
         bottlenecks[place] = Factors(
@@ -98,8 +102,9 @@ def take_apart(model: PreTrainedModel, layout: Layout) -> Parts | None:
     for path, module in model.named_modules():
         if isinstance(module, LoraLayer) and "default" in module.lora_A and not module.lora_variant:
             bottlenecks[(path, BESIDE),] = _low_rank(module, used)
-    if any(parameter.requires_grad and id(parameter) not in used for parameter in model.parameters()):
-        return None
+    other = [name for name, p in model.named_parameters() if p.requires_grad and id(p) not in used]
+    if other:
+        raise Inseparable(f"it trained {other[0]!r}, which is no bias, norm, bottleneck, low-rank factor or head")
     return Parts(vector, weights, bottlenecks)
 
 

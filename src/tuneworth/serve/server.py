@@ -6,6 +6,7 @@ import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,10 @@ from tuneworth.spec import Precision
 if TYPE_CHECKING:
     from tuneworth.serve.app import Settings
     from tuneworth.serve.engine import Engine
+
+
+STOP_SECONDS = 60
+"""A full queue of 1024 texts takes some ten seconds on two cores (docs/serving.md)."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,8 @@ class Server:
         self.socket = _bind(host, port)
         shown = f"[{host}]" if ":" in host else host
         self.url = f"http://{shown}:{self.socket.getsockname()[1]}"
+        self.open = not ip_address(self.socket.getsockname()[0].partition("%")[0]).is_loopback
+        """Whether other machines may reach it."""
 
     def __enter__(self) -> Server:
         return self
@@ -80,17 +87,24 @@ class Server:
                              "give a directory of deltas for one base model")  # fmt: skip
 
     def run(self, settings: Settings, queue: Queue) -> None:
-        """Answer until SIGINT or SIGTERM; then take no more, answer what was taken, and return."""
+        """Answer until SIGINT or SIGTERM; then take no more, answer what was taken, and return.
+
+        What was taken has STOP_SECONDS for it.
+        """
         import uvicorn
 
         from tuneworth.serve.app import create_app
         from tuneworth.serve.batcher import Batcher
+        from tuneworth.serve.connections import Connection
         from tuneworth.serve.metrics import Metrics
 
         metrics = Metrics()
         batcher = Batcher(self.engine.run, queue.max_wait / 1000, queue.max_queue, metrics.observe)
         app = create_app(self.engine, batcher, self.root, settings, metrics)
-        config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False)
+        config = uvicorn.Config(
+            app, http=Connection, ws="none", log_level="warning", access_log=False, server_header=False,
+            timeout_graceful_shutdown=STOP_SECONDS,
+        )  # fmt: skip
         try:
             uvicorn.Server(config).run(sockets=[self.socket])
         except KeyboardInterrupt:

@@ -13,6 +13,7 @@ from typing import Any
 from tuneworth.errors import DataError, did_you_mean
 from tuneworth.spec import Form
 from tuneworth.tasks.delimited import UNKNOWN, position, read_records
+from tuneworth.tasks.parquet import read_bounded
 
 __all__ = ["ABSENT", "Table", "is_broken", "read_table", "read_text", "where"]
 
@@ -164,7 +165,7 @@ def _parquet(path: Path, names: Sequence[str], _: Form, whole: bool) -> Table:
                 raise DataError(f"{str(path)!r} has no column {name!r}", did_you_mean(name, header))
             if header.count(name) > 1:
                 raise DataError(f"{str(path)!r} names column {name!r} more than once", "rename one of them")
-        table = file.read(columns=None if whole else list(names))
+        table = read_bounded(path, None if whole else list(names))
         columns = {name: table.column(name).to_pylist() for name in names}
     except (pa.ArrowException, UnicodeDecodeError) as error:
         first = str(error).splitlines()[0]
