@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 from tuneworth.deltas.files import read_info
 from tuneworth.errors import DataError
 from tuneworth.tasks.files import read_texts
+from tuneworth.writing import check_file, whole_file
 
 CHUNK = 512
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
@@ -52,10 +52,7 @@ def predict_file(
     if number := cut.cut(info.max_length):
         console.print(f"{number:,} of {len(texts):,} texts are longer than {info.max_length:,} tokens and were cut there",
                       highlight=False)  # fmt: skip
-    try:
-        _write(target, rows)
-    except OSError as error:
-        raise DataError(f"cannot write {str(target)!r}: {error.strerror}", "give --output another path") from None
+    _write(target, rows)
     return len(rows)
 
 
@@ -63,26 +60,17 @@ def _check_target(target: Path, source: Path) -> None:
     if target.suffix.lower() not in (*_DELIMITERS, ".jsonl"):
         what = repr(target.suffix) if target.suffix else "a file without a suffix"
         raise DataError(f"cannot write {what}", "end --output in .csv, .tsv or .jsonl")
-    if not target.absolute().parent.is_dir():
-        raise DataError(f"there is no directory {str(target.parent)!r}", "make it first")
-    if target.is_dir():
-        raise DataError(f"{str(target)!r} is a directory", "name a file in it")
-    if target.resolve() == source.resolve():
+    if check_file(target) == source.resolve():
         raise DataError(f"{str(target)!r} is the input", "give --output another path")
 
 
 def _write(target: Path, rows: list[dict[str, Any]]) -> None:
-    scratch = target.with_name(f".{target.name}.{os.getpid()}")
     suffix = target.suffix.lower()
-    try:
-        with scratch.open("w", encoding="utf-8", newline="") as file:
-            if suffix == ".jsonl":
-                file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-            else:
-                names = [name for name in rows[0] if name != "probabilities"]
-                writer = csv.DictWriter(file, names, delimiter=_DELIMITERS[suffix], extrasaction="ignore")
-                writer.writeheader()
-                writer.writerows(rows)
-        os.replace(scratch, target)
-    finally:
-        scratch.unlink(missing_ok=True)
+    with whole_file(target) as scratch, scratch.open("w", encoding="utf-8", newline="") as file:
+        if suffix == ".jsonl":
+            file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        else:
+            names = [name for name in rows[0] if name != "probabilities"]
+            writer = csv.DictWriter(file, names, delimiter=_DELIMITERS[suffix], extrasaction="ignore")
+            writer.writeheader()
+            writer.writerows(rows)
