@@ -19,7 +19,7 @@ PACKAGE = ROOT / "src" / "tuneworth"
 
 LAYERS = [
     {"cache", "errors", "starter", "terminal", "words"},
-    {"predictions", "spec"},
+    {"predictions", "spec", "writing"},
     {"events", "models", "stats"},
     {"methods", "results", "store", "tasks"},
     {"answers", "cells", "fits", "looks", "plan", "presets", "progress", "set_aside", "train"},

@@ -50,3 +50,22 @@ def test_many_missing_trials_are_worth_a_probe_which_says_what_it_found(
         chosen = machine.worker_count("auto", "cpu", prepared.trials, prepared.model_sources)
     assert chosen in (1, few)
     assert "examples/s, 1 with" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("own", "files"),
+    [
+        ("0::/jobs/one\n", {"jobs/memory.max": "3000", "jobs/memory.current": "1500", "jobs/memory.stat": "inactive_file 500",
+                            "jobs/one/memory.max": "max", "jobs/one/memory.current": "9", "jobs/one/memory.stat": "anon 1"}),
+        ("3:cpu:/x\n4:memory:/elsewhere\n", {"memory/memory.limit_in_bytes": "3000", "memory/memory.usage_in_bytes": "1500",
+                                             "memory/memory.stat": "total_inactive_file 500"}),
+    ],
+    ids=["version 2, the parent's limit", "version 1, seen from inside"],
+)  # fmt: skip
+def test_free_memory_is_what_the_control_group_leaves(tmp_path: Path, own: str, files: dict[str, str]) -> None:
+    (tmp_path / "own").write_text(own)
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(f"{text}\n")
+    assert machine.free_memory(tmp_path, tmp_path / "own") == 2000
+    assert machine.free_memory(tmp_path, tmp_path / "none") > 10**6, "the host's"

@@ -20,10 +20,11 @@ def examine() -> Iterator[tuple[str, str]]:
         "versions",
         ", ".join(f"{name} {version(name)}" for name in ("torch", "transformers", "tokenizers", "peft", "numpy")),
     )
-    memory = psutil.virtual_memory()
-    yield "memory", f"{memory.available / 1e9:.1f} GB free of {memory.total / 1e9:.1f} GB"
+    from tuneworth import words
+    from tuneworth.machine import cores_here, free_memory, worker_count
 
-    from tuneworth.machine import cores_here, worker_count
+    yield "memory", f"{words.size(free_memory())} free of {words.size(psutil.virtual_memory().total)}"
+
     from tuneworth.train import device as devices
 
     device = devices.pick("auto")

@@ -5,8 +5,9 @@ TuneworthError
 |   |-- SpecError       a study file, an option, a name, a fraction, a budget
 |   |-- DataError       a training or test file, a column, a label
 |   |-- ModelError      a model directory or hub name
-|   |-- StoreError      a store that is absent, locked, no database, or from a newer version; a full disk
+|   |-- StoreError      a store that is absent, locked, no database, or from a newer version
 |   |   `-- StoreAway   a store that may well answer in a moment: its server restarts, another program locks it
+|   |-- WriteError      a file that cannot be written: a full disk, a read-only place, a device; it ends the run, never a trial
 |   |-- DeltaError      a delta that is truncated, made for another model, or asked for what its method cannot give
 |   |-- HubError        the model hub cannot be reached, or refuses
 |   `-- ServeError      a server that cannot start: nothing to serve, a port that is taken
@@ -53,6 +54,10 @@ class StoreError(UserError):
 
 
 class StoreAway(StoreError):
+    pass
+
+
+class WriteError(UserError):
     pass
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tuneworth.errors import UserError
 from tuneworth.predictions import Predictions
 from tuneworth.spec import FileTask, TrialResult, TrialSpec
 
@@ -75,4 +76,12 @@ class Died:
     reason: str
 
 
-Event = Progress | Finished | Failed | Died
+@dataclass(frozen=True)
+class Halted:
+    """The machine is at fault, a full disk first of all: the trial goes back, and the run ends with the error."""
+
+    key: str
+    error: UserError
+
+
+Event = Progress | Finished | Failed | Died | Halted

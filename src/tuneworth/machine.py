@@ -7,10 +7,12 @@ import logging
 import os
 import socket
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from tuneworth import words
 from tuneworth.errors import SpecError
 from tuneworth.probe import TOKENS, Rate, probe
 from tuneworth.starter import no_accelerator
@@ -18,7 +20,17 @@ from tuneworth.starter import no_accelerator
 if TYPE_CHECKING:
     from tuneworth.spec import TrialSpec
 
-__all__ = ["cores_here", "is_dead", "on_cpu", "owner_name", "race", "room", "trial_bytes", "worker_count"]
+__all__ = [
+    "cores_here",
+    "free_memory",
+    "is_dead",
+    "on_cpu",
+    "owner_name",
+    "race",
+    "room",
+    "trial_bytes",
+    "worker_count",
+]
 
 
 PROBE_FROM = 50
@@ -79,14 +91,48 @@ def race(trials: Sequence[TrialSpec], sources: Mapping[str, str], workers: int, 
 
 def room(missing: Sequence[TrialSpec], sources: Mapping[str, str]) -> int:
     """How many of the trials can run at once on the CPU: one a core, while their memory (`trial_bytes`) is free."""
-    import psutil
-
-    cores, free = len(cores_here()), psutil.virtual_memory().available
+    cores, free = len(cores_here()), free_memory()
     shapes = {(t.model, t.recipe.batch_size, t.max_length): t for t in missing}
     need = max((trial_bytes(Path(sources[t.model]), t) for t in shapes.values() if t.model in sources), default=UNKNOWN)
     fit = max(1, min(cores, int(free // need)))
-    _log.info("workers: %d cores, %.1f GB free, up to %.1f GB a trial: room for %d", cores, free / 1e9, need / 1e9, fit)
+    _log.info(
+        "workers: %d cores, %s free, up to %s a trial: room for %d", cores, words.size(free), words.size(need), fit
+    )
     return fit
+
+
+CGROUPS, OWN = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
+
+
+def free_memory(cgroups: Path = CGROUPS, own: Path = OWN) -> int:
+    """Bytes that may still be taken: of the host's, and of each control group's that this process is in. A container or a
+    batch system's job has a limit that the host's numbers do not show."""
+    import psutil
+
+    free = [psutil.virtual_memory().available]
+    with suppress(OSError):
+        for line in own.read_text().splitlines():
+            _, controllers, path = line.split(":", 2)  # cgroups(7): 0::/path, or, in version 1, 4:memory:/path
+            if controllers in ("", "memory"):
+                top = cgroups / controllers
+                group = top / path.lstrip("/")
+                free += [left for place in (group, *group.parents) if place.is_relative_to(top)
+                         if (left := _left(place)) is not None]  # fmt: skip
+    return max(0, min(free))
+
+
+def _left(group: Path) -> int | None:
+    """Bytes until a control group's limit, with the page cache that goes first; None where it has none."""
+    for limit, used, cache in (
+        ("memory.max", "memory.current", "inactive_file"),
+        ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+    ):
+        try:
+            stat = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+            return int((group / limit).read_text()) - int((group / used).read_text()) + int(stat.get(cache, 0))
+        except (OSError, ValueError):  # not of this version, or "max"
+            continue
+    return None
 
 
 UNKNOWN = int(3e9)

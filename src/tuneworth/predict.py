@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from tuneworth.tasks.delimited import UNKNOWN
 from tuneworth.tasks.files import count_rows, distinct, rows_without, texts_of
 from tuneworth.tasks.tables import read_table
 from tuneworth.tasks.written import WRITERS
+from tuneworth.writing import check_file, whole_file
 
 if TYPE_CHECKING:
     from tuneworth.deltas.predictor import Predictor
@@ -74,10 +74,8 @@ def predict_file(
     rows = [None if row in blank else next(answers) for row in range(len(table.where))]
     added = _columns(rows, info.labels if probabilities else (), info.labels is not None)
     prefix = _prefix(added, [name for name, _ in table.every])
-    try:
-        _write(target, lambda scratch: write(scratch, {prefix + name: values for name, values in added.items()}))
-    except OSError as error:
-        raise DataError(f"cannot write {str(target)!r}: {error.strerror}", "give --output another path") from None
+    with whole_file(target) as scratch:
+        write(scratch, {prefix + name: values for name, values in added.items()})
     notes = [*table.notes, *cut]
     if empty:
         notes.append(f"{count_rows(table, empty)} without a text: no label there")
@@ -136,18 +134,5 @@ def _check_target(target: Path, source: Path) -> None:
     if target.suffix.lower() not in WRITERS:
         what = repr(target.suffix) if target.suffix else "a file without a suffix"
         raise DataError(f"cannot write {what}", "end --output in .csv, .tsv, .jsonl or .parquet")
-    if not target.absolute().parent.is_dir():
-        raise DataError(f"there is no directory {str(target.parent)!r}", "make it first")
-    if target.is_dir():
-        raise DataError(f"{str(target)!r} is a directory", "name a file in it")
-    if target.resolve() == source.resolve():
+    if check_file(target) == source.resolve():
         raise DataError(f"{str(target)!r} is the input", "give --output another path")
-
-
-def _write(target: Path, write: Callable[[Path], None]) -> None:
-    scratch = target.with_name(f".{target.name}.{os.getpid()}")
-    try:
-        write(scratch)
-        os.replace(scratch, target)
-    finally:
-        scratch.unlink(missing_ok=True)

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tuneworth import fits, models, plan
-from tuneworth.errors import SpecError, StoreError
+from tuneworth import fits, models, plan, words
+from tuneworth.errors import SpecError, WriteError
 from tuneworth.models.positions import check_length, positions
 from tuneworth.spec import SHORTEST, StudySpec, TaskStream, TrialRecord, TrialSpec
 from tuneworth.streams.check import check_stream, check_trials
@@ -57,7 +57,7 @@ class Prepared:
 def prepare(
     spec: StudySpec, data_dir: Path | None, files: Path, allow_pickle: bool = False, earlier: Sequence[TrialRecord] = (),
 ) -> Prepared:  # fmt: skip
-    """Raises SpecError, DataError, ModelError or StoreError: the first mistake, with its remedy.
+    """Raises SpecError, DataError, ModelError or WriteError: the first mistake, with its remedy.
 
     Where methods are known to fit their models there is nothing to try, and torch, whose start takes most of the time
     here, stays out.
@@ -154,5 +154,7 @@ def _need_space(files: Path, sources: list[str]) -> None:
         there = there.parent
     need, free = 4 * max(weights, default=0), shutil.disk_usage(there).free
     if free < need:
-        raise StoreError(f"no space left: {str(there)!r} has {free / 1e9:.1f} GB free, a trial may need {need / 1e9:.1f} GB",
-                         "free some space, or give another place with --store")  # fmt: skip
+        raise WriteError(
+            f"no space left: {str(there)!r} has {words.size(free)} free, a trial may need {words.size(need)}",
+            "free some space, or give another place with --store",
+        )

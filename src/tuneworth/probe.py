@@ -14,7 +14,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Barrier
 from typing import TYPE_CHECKING, NamedTuple
 
-from tuneworth.starter import starter
+from tuneworth.starter import start, starter
 
 if TYPE_CHECKING:
     from tuneworth.spec import TrialSpec
@@ -50,7 +50,7 @@ def probe(trials: Sequence[tuple[TrialSpec, str]], workers: int, cores: int, tok
         for place, pipe in enumerate(pipes)
     ]
     for racer in racers:
-        racer.start()
+        start(racer)
     for _, theirs in pipes:
         theirs.close()
     try:

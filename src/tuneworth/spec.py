@@ -619,6 +619,8 @@ class TrialResult(Frozen):
     peak_memory_bytes: int
     delta_bytes: int
     delta_path: str | None
+    host: str = ""
+    """The machine that `delta_path` is a path of; empty: the trial ran before this was kept, or left no delta."""
     micro_batch: int
     notes: tuple[str, ...] = ()
     environment: Mapping[str, Any]

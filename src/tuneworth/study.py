@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from tuneworth import looks, machine, results
 from tuneworth.deltas.keeper import DeltaKeeper
 from tuneworth.errors import StoreAway, StoreError
-from tuneworth.events import Died, Event, Failed, Finished, Job, Progress
+from tuneworth.events import Died, Event, Failed, Finished, Halted, Job, Progress
 from tuneworth.executors import Executor, make_executor
 from tuneworth.looks import Question
 from tuneworth.prepare import Prepared, prepare
@@ -231,8 +231,10 @@ class Study:
 
 
 def store_flag(url: str) -> str:
-    """What finds the same store again in the next command."""
-    return "" if url == os.environ.get("TUNEWORTH_STORE", DEFAULT_STORE) else f" --store {shlex.quote(url)}"
+    """What finds the same store again in the next command; a password must be given in another way there."""
+    from tuneworth.store.shown import shown
+
+    return "" if url == os.environ.get("TUNEWORTH_STORE", DEFAULT_STORE) else f" --store {shlex.quote(shown(url))}"
 
 
 class _Run:
@@ -353,6 +355,9 @@ class _Run:
         if isinstance(event, Progress):
             self.board.progress[event.key] = event
             return
+        if isinstance(event, Halted):  # `close` gives back what runs
+            kept = "what is finished is kept, and the same command goes on from there"
+            raise type(event.error)(event.error.problem, f"{event.error.remedy}; {kept}")
         record = self.board.running.pop(event.key)
         self.board.progress.pop(event.key, None)
         if isinstance(event, Finished):

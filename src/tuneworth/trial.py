@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ import torch
 
 from tuneworth.deltas.files import DeltaInfo, save_delta
 from tuneworth.errors import TrialError, UserError
-from tuneworth.events import Event, Failed, Finished, Job, Progress
+from tuneworth.events import Event, Failed, Finished, Halted, Job, Progress
 from tuneworth.methods import get_method, method_options
 from tuneworth.methods._tune import tune
 from tuneworth.models.load import load
@@ -32,30 +33,34 @@ from tuneworth.train.evaluate import logits
 from tuneworth.train.fast import kernels, lay_out
 from tuneworth.train.loop import Training, train
 from tuneworth.train.targets import Targets
+from tuneworth.writing import disk_problem
 
 PROGRESS_SECONDS = 0.1
 
 
 def run_trial(job: Job) -> Iterator[Event]:
-    """Run one trial. Yields Progress as it trains, and ends with Finished, or Failed with the reason.
+    """Run one trial. Yields Progress as it trains, and ends with Finished, Failed with the reason, or Halted.
 
     With a budget in seconds the device is this trial's alone while it runs, on the whole machine.
     """
-    device = devices.pick(job.device)
-    lock = devices.DeviceLock(device, alone=job.trial.budget.timed)
-    while not lock.acquire():
-        yield Progress(job.trial.key, 0.0, 0.0)
-        time.sleep(0.5)
     try:
-        yield from (run_stream if job.trial.stream else _run)(job, device)
+        device = devices.pick(job.device)
+        with devices.DeviceLock(device, alone=job.trial.budget.timed) as lock:
+            while not lock.acquire():
+                yield Progress(job.trial.key, 0.0, 0.0)
+                time.sleep(0.5)
+            yield from (run_stream if job.trial.stream else _run)(job, device)
     except TrialError as error:
         yield Failed(job.trial.key, str(error))
     except Exception as error:  # whatever ends a trial is its result: kept, counted, shown
-        yield Failed(
-            job.trial.key, "out of memory at micro-batch 1" if devices.is_out_of_memory(error) else _describe(error)
-        )
-    finally:
-        lock.release()
+        yield _ended(job.trial.key, error)
+
+
+def _ended(key: str, error: Exception) -> Failed | Halted:
+    disk = disk_problem(error)
+    if disk:
+        return Halted(key, disk)
+    return Failed(key, "out of memory at micro-batch 1" if devices.is_out_of_memory(error) else _describe(error))
 
 
 def _run(job: Job, device: torch.device) -> Iterator[Event]:
@@ -114,7 +119,6 @@ def _run(job: Job, device: torch.device) -> Iterator[Event]:
     tensors = {name: p for name, p in model.named_parameters() if name in set(names)}
     size = sum(p.numel() * p.element_size() for p in tensors.values())
     if job.keep_delta:
-        job.delta_path.parent.mkdir(parents=True, exist_ok=True)
         size = save_delta(job.delta_path, tensors, _info(job, task, data, targets, metrics, environment))
     result = TrialResult(
         metric=task.metrics[0], score=metrics[task.metrics[0]], metrics=metrics,
@@ -123,7 +127,8 @@ def _run(job: Job, device: torch.device) -> Iterator[Event]:
         steps=clock.steps, examples_seen=clock.examples, train_flops=clock.flops,
         trainable_parameters=sum(p.numel() for p in tensors.values()),
         total_parameters=sum(p.numel() for p in model.parameters()), peak_memory_bytes=devices.peak_memory(device),
-        delta_bytes=size, delta_path=str(job.delta_path) if job.keep_delta else None, micro_batch=state.micro_batch,
+        delta_bytes=size, delta_path=str(job.delta_path) if job.keep_delta else None,
+        host=socket.gethostname() if job.keep_delta else "", micro_batch=state.micro_batch,
         notes=tuple(state.notes), environment=environment,
         data=job.data)  # fmt: skip
     yield Finished(trial.key, result, Predictions.compact(predictions, data.test.labels, trial.task_fingerprint))

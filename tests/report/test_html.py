@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from synthetic import make, measure
-from tuneworth.errors import SpecError
+from tuneworth.errors import WriteError
 from tuneworth.report import Report, build, render_html, write_html
 from tuneworth.report.palette import COLOURS, DARK_PAGE, LIGHT_PAGE, SHAPES, colours, shapes
 from tuneworth.results import rows
@@ -281,7 +281,7 @@ def test_a_path_that_cannot_be_written_is_the_users_mistake(report: Report, tmp_
         (tmp_path / "file" / "report.html", "there is no directory"),
         (tmp_path / ("long" * 100), "cannot write"),
     ):
-        with pytest.raises(SpecError, match=problem) as caught:
+        with pytest.raises(WriteError, match=problem) as caught:
             write_html(report, path)
         assert caught.value.remedy
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from typing import Any
+from contextlib import suppress
+from typing import Any, NoReturn
+
+from rich.console import Console
 
 # Each adds its commands to the app, in the order that --help shows.
 # isort: off
@@ -16,25 +20,54 @@ from tuneworth.terminal import forgive
 
 __all__ = ["app", "main"]
 
+CLOSED = 141
+"""What a shell reports of a program whose reader has gone away: 128 + SIGPIPE."""
+
 
 def main(arguments: list[str] | None = None) -> Any:
-    """The entry point. Exit codes: 0 done, 1 some trials failed, 2 the user's mistake, 130 interrupted."""
+    """The entry point. Exit codes: 0 done, 1 some trials failed, 2 what the user can mend, 130 interrupted, 141 nobody reads
+    the output any more."""
     import signal
 
     forgive(sys.stdout, sys.stderr)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill stops as cleanly as Ctrl-C
     if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # nohup ignores it
         signal.signal(signal.SIGHUP, signal.default_int_handler)  # so does a terminal that is closed
+    stdout = sys.stdout
+    Console.on_broken_pipe = _reader_is_gone  # type: ignore[assignment,method-assign]  # of every console, those of the help too
     try:
-        _readable(sys.argv[1:] if arguments is None else arguments)
-        return app(arguments)
+        try:
+            given = sys.argv[1:] if arguments is None else arguments
+            _readable(given)
+            _refuse_empty(given)
+            return app(arguments)
+        finally:
+            if sys.stdout is not stdout:  # typer has found that it is closed, and put it out of use
+                _reader_is_gone()
+            if stdout is not None:
+                stdout.flush()  # here, where a full disk or a closed pipe can still be told, not when the process ends
     except UserError as error:
+        _fail(error)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        _reader_is_gone()
+    except Exception as error:
+        from tuneworth.writing import disk_problem
+
+        found = disk_problem(error)
+        if found is None:
+            raise
+        _end_output()
+        _fail(found)
+
+
+def _fail(error: UserError) -> NoReturn:
+    with suppress(OSError):
         err.print(f"[bold red]error:[/bold red] {plain(error.problem)}", soft_wrap=True)
         if error.remedy:
             err.print(f"       {plain(error.remedy)}", soft_wrap=True)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    sys.exit(2)
 
 
 def _readable(arguments: list[str]) -> None:
@@ -45,3 +78,25 @@ def _readable(arguments: list[str]) -> None:
                 f"the argument {argument!a} is no {sys.getfilesystemencoding()} text",
                 "set LC_ALL=C.UTF-8 (and leave PYTHONUTF8 alone); where the file's own name is not UTF-8, rename it",
             )
+
+
+def _refuse_empty(arguments: list[str]) -> None:
+    """An option without a value is a shell's variable that is not set: taken for the default it would be silent."""
+    for number, argument in enumerate(arguments):
+        flag, equals, value = argument.partition("=")
+        if flag == "--":
+            return
+        alone = not equals and number + 1 < len(arguments) and arguments[number + 1] == ""
+        if flag.startswith("-") and (alone or (equals and not value)):
+            raise SpecError(f"{flag} is empty", "give it a value, or leave it out")
+
+
+def _reader_is_gone(_: object = None) -> NoReturn:
+    _end_output()
+    sys.exit(CLOSED)
+
+
+def _end_output() -> None:
+    """What is left in the buffers goes nowhere, so that the interpreter's own flush at the end has nothing to complain of."""
+    with suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

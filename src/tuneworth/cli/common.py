@@ -33,14 +33,36 @@ def _talk(verbose: bool) -> bool:
     return verbose
 
 
+def _advise_on_password(context: typer.Context, parameter: typer.CallbackParam, url: str | None) -> str | None:
+    """A password among a command's arguments is in the shell's history and in every list of processes."""
+    given = context.get_parameter_source(parameter.name or "")
+    if url and given is not None and given.name == "COMMANDLINE" and "://" in url:
+        from tuneworth.store.shown import has_secret
+
+        if has_secret(url):
+            err.print(
+                "note: commands to copy leave the password of --store out; give it in PGPASSWORD or ~/.pgpass, "
+                "or the whole URL in TUNEWORTH_STORE", soft_wrap=True,
+            )  # fmt: skip
+    return url
+
+
 Store = Annotated[
     str | None,
     typer.Option(
         envvar="TUNEWORTH_STORE",
         help="Where studies live: a path or a database URL.",
         show_default="tuneworth.db",
+        callback=_advise_on_password,
     ),
-]
+]  # fmt: skip
+DeltaStore = Annotated[
+    str | None,
+    typer.Option(
+        "--store", envvar="TUNEWORTH_STORE", callback=_advise_on_password,
+        help="The study's store: it knows on which machine a delta was made that is not here.",
+    ),
+]  # fmt: skip
 DataDir = Annotated[
     Path | None,
     typer.Option(envvar="TUNEWORTH_DATA", help="Directory with GLUE data in GLUE's own layout (MRPC/, CoLA/, ...)."),
@@ -112,9 +134,16 @@ def store_flag(url: str) -> str:
 
 
 def same_command() -> str:
+    """The command as it was given, without a store's password."""
     import shlex
 
-    return shlex.join(["tuneworth", *sys.argv[1:]])
+    from tuneworth.store.shown import shown
+
+    def safe(argument: str) -> str:
+        flag, equals, value = argument.partition("=") if argument.startswith("--") else ("", "", argument)
+        return flag + equals + (shown(value) if "://" in value else value)
+
+    return shlex.join(["tuneworth", *map(safe, sys.argv[1:])])
 
 
 def say(text: str) -> None:

@@ -7,7 +7,19 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from tuneworth.cli.common import BaseModel, Delimiter, DeltaDir, Device, Pickle, Quoting, app, err, plain, say
+from tuneworth.cli.common import (
+    BaseModel,
+    Delimiter,
+    DeltaDir,
+    DeltaStore,
+    Device,
+    Pickle,
+    Quoting,
+    app,
+    err,
+    plain,
+    say,
+)
 from tuneworth.errors import SpecError
 
 if TYPE_CHECKING:
@@ -30,11 +42,13 @@ def predict(
     model: BaseModel = None,
     device: Device = "auto",
     allow_pickle: Pickle = False,
+    store: DeltaStore = None,
 ) -> None:
     """Label new texts with a tuned delta: every row and column of the input, with a label beside it."""
     from tuneworth.predict import predict_file
     from tuneworth.spec import Form
 
+    _check_here(delta, store)
     form = Form(delimiter=delimiter, quoting=quoting)
     done = predict_file(delta, input, output, text, text_pair, model, device, allow_pickle, form, probabilities)
     say(f"{done.count} predictions: {output.resolve()}")
@@ -48,10 +62,12 @@ def merge(
     output: Annotated[Path, typer.Option("--output", "-o", help="The directory to make.")],
     model: BaseModel = None,
     allow_pickle: Pickle = False,
+    store: DeltaStore = None,
 ) -> None:
     """Merge a delta into its base model: a plain transformers checkpoint."""
     from tuneworth.deltas import merge_delta
 
+    _check_here(delta, store)
     with err.status("merging"):
         merge_delta(delta, output, model, allow_pickle)
     say(f"model, tokenizer and labels: {output.resolve()}\n\nnext: load it with "
@@ -67,10 +83,12 @@ def export(
     output: Annotated[Path, typer.Option("--output", "-o", help="onnx: a file, like model.onnx; else a directory.")],
     model: BaseModel = None,
     allow_pickle: Pickle = False,
+    store: DeltaStore = None,
 ) -> None:
     """Write a delta in another format, checked against the delta."""
     from tuneworth.deltas import export_delta
 
+    _check_here(delta, store)
     with err.status(f"exporting to {to}"):
         export_delta(delta, to, output, model, allow_pickle)
     load = {
@@ -89,10 +107,12 @@ def push(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Write the card, show what would be sent, send nothing.")
     ] = False,
+    store: DeltaStore = None,
 ) -> None:
     """Publish a delta on the model hub, with a model card written from its trial."""
     from tuneworth.deltas import push_delta
 
+    _check_here(delta, store)
     with err.status("sending" if not dry_run else "preparing"):
         pushed = push_delta(delta, repo, private, dry_run)
     for name, size in pushed.sent.items():
@@ -143,6 +163,15 @@ def serve(
 
         server.run(Settings(max_texts, max_body, admin_token), Queue(max_wait, max_queue))
     say("\nstopped; every request that was taken has its answer")
+
+
+def _check_here(delta: Path, store: str | None) -> None:
+    """Raises DeltaError where there is nothing at that path, with the machine that made the delta if the store knows it."""
+    if not delta.exists():
+        from tuneworth.deltas.elsewhere import not_here
+        from tuneworth.study import DEFAULT_STORE
+
+        raise not_here(delta, store or DEFAULT_STORE)
 
 
 def _show_tasks(server: Server, loaded: list[tuple[Found, str]]) -> None:

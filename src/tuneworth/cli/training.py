@@ -138,7 +138,8 @@ def compare(
     }
     spec = StudySpec.parse(
         {
-            "name": name or _study_name(train), "models": [model], "methods": _split(methods), "tasks": [train.stem],
+            "name": _study_name(train) if name is None else name,
+            "models": [model], "methods": _split(methods), "tasks": [train.stem],
             "fractions": [_number(part) for part in _split(fractions)], "budgets": _split(budget or DEFAULT_BUDGET), "seeds": seeds,
             "task": {train.stem: task}, "max_length": int(max_length) if max_length.isdecimal() else max_length,
         },
@@ -161,8 +162,9 @@ def demo(
     """A real study with the packaged encoder on generated tasks, in a few minutes."""
     from tuneworth.demo import TIME_LIMIT, demo_spec
     from tuneworth.study import Study
+    from tuneworth.writing import make_directory
 
-    directory.mkdir(parents=True, exist_ok=True)
+    make_directory(directory)
     study = Study(demo_spec(), str(directory / "demo.db"))
     code = _train(study, workers=workers, time_limit=TIME_LIMIT)
     path = study.report(directory / "report.html")

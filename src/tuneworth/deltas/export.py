@@ -8,8 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from tuneworth.deltas.files import check_vacant, read_info, read_tensors, save_delta, whole
+from tuneworth.deltas.files import check_vacant, read_info, read_tensors, save_delta
 from tuneworth.errors import DeltaError
+from tuneworth.writing import whole_directory
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -75,7 +76,7 @@ def _export_peft(delta: Path, output: Path, model: str | None, allow_pickle: boo
         f"base_model.model.{name.replace('.default.', '.')}": parameters[name].detach().contiguous()
         for name in tuned.names
     }
-    with whole(output) as scratch, quiet():
+    with whole_directory(output) as scratch, quiet():
         config.save_pretrained(str(scratch))
         save_file(tensors, scratch / "adapter_model.safetensors", metadata={"format": "pt"})
         tuned.tokenizer.save_pretrained(scratch)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, ValidationError
 
+from tuneworth.deltas.elsewhere import not_here
 from tuneworth.errors import DeltaError
 from tuneworth.spec import Frozen, Kind, Precision, Recipe
 from tuneworth.words import brief
+from tuneworth.writing import check_parent, whole_directory
 
 if TYPE_CHECKING:
     import torch
@@ -63,10 +63,13 @@ class DeltaInfo(Frozen):
 
 
 def save_delta(directory: Path, tensors: Mapping[str, torch.Tensor], info: DeltaInfo) -> int:
-    """Write the directory whole or not at all; an older one in its place is replaced. Returns its size in bytes."""
+    """Write the directory whole or not at all; an older one in its place is replaced. Returns its size in bytes.
+
+    Raises WriteError.
+    """
     from safetensors.torch import save_file
 
-    with whole(directory) as scratch:
+    with whole_directory(directory) as scratch:
         save_file({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, scratch / TENSORS)
         write_info(scratch, info.model_copy(update={"sha256": _sha256(scratch / TENSORS)}))
         return sum(path.stat().st_size for path in scratch.iterdir())
@@ -76,46 +79,17 @@ def write_info(directory: Path, info: DeltaInfo) -> None:
     (directory / INFO).write_text(info.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 
-@contextmanager
-def whole(directory: Path) -> Iterator[Path]:
-    """A scratch directory that takes the place of `directory` when the block ends well, and vanishes when it does not.
-
-    Raises DeltaError where the disk is full or does not let itself be written.
-    """
-    from safetensors import SafetensorError
-
-    scratch = directory.with_name(f".{directory.name}.{os.getpid()}")
-    shutil.rmtree(scratch, ignore_errors=True)
-    try:
-        scratch.mkdir(parents=True)
-        yield scratch
-        shutil.rmtree(directory, ignore_errors=True)
-        os.replace(scratch, directory)
-    except (OSError, SafetensorError) as error:
-        raise DeltaError(
-            f"cannot write {str(directory)!r}: {error}", "free some space, or give another place"
-        ) from error
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-
-
 def check_vacant(output: Path) -> None:
-    """Raises DeltaError where the directory `output` cannot be made, before anything is loaded."""
+    """Raises DeltaError or WriteError where the directory `output` cannot be made, before anything is loaded."""
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise DeltaError(f"{str(output)!r} is there already", "give --output a directory that is new or empty")
-    check_parent(output)
-
-
-def check_parent(output: Path) -> None:
-    parent = output.absolute().parent
-    if not parent.is_dir():
-        raise DeltaError(f"there is no directory {str(output.parent)!r}", "make it first")
-    if not os.access(parent, os.W_OK):
-        raise DeltaError(f"cannot write into {str(output.parent)!r}", "give --output another place")
+    check_parent(Path(os.path.realpath(output)))
 
 
 def read_info(directory: Path) -> DeltaInfo:
     """Raises DeltaError where `directory` is no delta, or one this version cannot read."""
+    if not directory.exists():
+        raise not_here(directory)
     remedy = "give the directory that `tuneworth results STUDY --format json` names as delta_path"
     if not (directory / INFO).is_file() or not (directory / TENSORS).is_file():
         raise DeltaError(f"{str(directory)!r} is no delta: it lacks {INFO} or {TENSORS}", remedy)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tuneworth.deltas.files import check_vacant, read_info, whole
+from tuneworth.deltas.files import check_vacant, read_info
+from tuneworth.writing import whole_directory
 
 
 def merge_delta(delta: str | Path, output: str | Path, model: str | None = None, allow_pickle: bool = False) -> None:
@@ -30,7 +31,7 @@ def merge_delta(delta: str | Path, output: str | Path, model: str | None = None,
     tuned = load_tuned(delta, model, allow_pickle)
     expected = answers(tuned)
     make_plain(tuned)
-    with whole(output) as scratch, quiet():
+    with whole_directory(output) as scratch, quiet():
         tuned.model.save_pretrained(scratch)
         tuned.tokenizer.save_pretrained(scratch)
         plain = AutoModelForSequenceClassification.from_pretrained(scratch, dtype=torch.float32, local_files_only=True)

@@ -13,8 +13,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from tuneworth.deltas.files import check_parent, read_info
+from tuneworth.deltas.files import read_info
 from tuneworth.errors import DeltaError
+from tuneworth.writing import check_file, whole_file, writing
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,28 +34,30 @@ def export_onnx(delta: Path, output: Path, model: str | None, allow_pickle: bool
     regression delta float64, values in the unit of the training targets, which float32 may not hold. Labels and
     max_length are metadata of the file.
     """
-    _check(output)
+    output = _check(output)
     read_info(delta)
     from tuneworth.deltas.check import answers, check_same
     from tuneworth.deltas.load import load_tuned
 
     tuned = load_tuned(delta, model, allow_pickle)
-    with TemporaryDirectory(dir=output.absolute().parent, prefix=".onnx-") as scratch:
+    with writing(output), TemporaryDirectory(dir=output.parent, prefix=".onnx-") as scratch:
         file = Path(scratch) / output.name
         _write(tuned, file)
         read = _write_tokenizer(tuned, file.with_suffix(".tokenizer.json"))
         check_same(tuned, answers(tuned), _runtime(file), "the ONNX file", read)
         for made in Path(scratch).iterdir():
-            os.replace(made, output.parent / made.name)
+            with whole_file(output.with_name(made.name)) as place:
+                os.replace(made, place)
 
 
-def _check(output: Path) -> None:
+def _check(output: Path) -> Path:
+    """Where the file comes to lie. Raises DeltaError, WriteError."""
     missing = [name for name in ("onnx", "onnxscript", "onnxruntime") if find_spec(name) is None]
     if missing:
         raise DeltaError(f"ONNX needs {', '.join(missing)}, which is not installed", "pip install 'tuneworth[onnx]'")
-    if output.suffix != ".onnx" or output.is_dir():
+    if output.suffix != ".onnx":
         raise DeltaError(f"{str(output)!r} is no name for an ONNX file", "end --output in .onnx, like model.onnx")
-    check_parent(output)
+    return check_file(output)
 
 
 def _write(tuned: Tuned, file: Path) -> None:

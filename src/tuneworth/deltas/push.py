@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 from tuneworth.deltas.card import base_name, is_local, write_card
 from tuneworth.deltas.files import TENSORS, DeltaInfo, read_info, write_info
 from tuneworth.errors import DeltaError, HubError
+from tuneworth.writing import whole_file
 
 CARD = "README.md"
 
@@ -40,7 +41,8 @@ def push_delta(delta: str | Path, repo: str, private: bool = False, dry_run: boo
     _check_tensors(delta)
     card = delta / CARD
     if not card.exists():
-        card.write_text(write_card(info, repo), encoding="utf-8")
+        with whole_file(card) as scratch:
+            scratch.write_text(write_card(info, repo), encoding="utf-8")
     with TemporaryDirectory() as folder:
         scratch = Path(folder)
         for name in (CARD, TENSORS):

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
-from tuneworth.events import Died, Event, Failed, Finished, Job
+from tuneworth.errors import UserError
+from tuneworth.events import Died, Event, Halted, Job, Progress
 from tuneworth.executors.settle import settle
-from tuneworth.starter import starter
+from tuneworth.starter import start, starter
 
 
 @dataclass
@@ -22,6 +23,7 @@ class _Worker:
     process: BaseProcess
     connection: Connection
     job: Job | None = None
+    ready: bool = False
 
 
 class ProcessExecutor:
@@ -49,8 +51,9 @@ class ProcessExecutor:
             for connection in ready:
                 place, worker = busy[connection]  # type: ignore[index]
                 event = self._receive(place, worker)
-                freed |= isinstance(event, (Finished, Failed, Died))
-                yield event
+                if event is not None:
+                    freed |= not isinstance(event, Progress)
+                    yield event
             if freed:
                 return
 
@@ -69,22 +72,30 @@ class ProcessExecutor:
         process = self._context.Process(
             target=_serve, args=(theirs, self._threads, _cores(place, self._threads)), daemon=True
         )
-        process.start()
+        start(process)
         theirs.close()
         worker = _Worker(process, ours)
         self._workers[place] = worker
         return worker
 
-    def _receive(self, place: int, worker: _Worker) -> Event:
+    def _receive(self, place: int, worker: _Worker) -> Event | None:
+        """What a worker says; None where that is only that it is ready. One that is gone has Died, except where it ended
+        of its own accord before it was ready: so will the next, and the trial is given back."""
         assert worker.job is not None, "only busy workers are polled"
         try:
-            event: Event = worker.connection.recv()
+            event: Event | None = worker.connection.recv()
         except (EOFError, OSError):
             worker.process.join()
             worker.connection.close()
             self._workers[place] = None
-            return Died(worker.job.trial.key, _cause(worker.process.exitcode))
-        if isinstance(event, (Finished, Failed)):
+            key, code = worker.job.trial.key, worker.process.exitcode
+            if worker.ready or code is None or code < 0:
+                return Died(key, _cause(code))
+            return Halted(
+                key, UserError("worker processes cannot start", "what stands above says why; --workers 1 does without")
+            )
+        worker.ready = True
+        if not isinstance(event, Progress | None):
             worker.job = None
         return event
 
@@ -120,6 +131,7 @@ def _serve(connection: Connection, threads: int, cores: set[int] | None) -> None
     torch.set_num_threads(threads)
     settled = False
     try:
+        connection.send(None)  # ready
         while True:
             for event in run_trial(connection.recv()):
                 connection.send(event)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from functools import cache
 from importlib.resources import files
 from itertools import groupby
@@ -13,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from tuneworth import words
-from tuneworth.errors import SpecError
 from tuneworth.report.charts import chart_data, charts, panels
 from tuneworth.report.palette import DARK_PAGE, LIGHT_PAGE, colours
 from tuneworth.report.plain import MEANING
@@ -23,6 +20,7 @@ from tuneworth.report.views.comparisons import family, on_new_data
 from tuneworth.report.views.learning import crossovers, reached, targets
 from tuneworth.report.views.stability import stability
 from tuneworth.report.views.summaries import COSTS, summaries
+from tuneworth.writing import whole_file
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -32,21 +30,14 @@ __all__ = ["render_html", "write_html", "write_page"]
 
 
 def write_html(report: Report, path: str | Path) -> Path:
-    """Write the report to `path`, whole or not at all. Raises SpecError where that cannot be."""
+    """Write the report to `path`, whole or not at all. Raises WriteError where that cannot be."""
     return write_page(render_html(report), Path(path))
 
 
 def write_page(text: str, path: Path) -> Path:
-    """Write a page to `path`, whole or not at all. Raises SpecError where that cannot be."""
-    try:
-        if path.is_dir():
-            raise SpecError(f"{str(path)!r} is a directory", f"name a file, such as {path / 'report.html'}")
-        if not path.parent.is_dir():
-            raise SpecError(f"there is no directory {str(path.parent)!r}", "make it, or give another path")
-        _replace(path, text)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise SpecError(f"cannot write {str(path)!r}: {reason}", "give a path that you may write to") from None
+    """Write a page to `path`, whole or not at all. Raises WriteError where that cannot be."""
+    with whole_file(path) as scratch:
+        scratch.write_text(text, encoding="utf-8", errors="replace")
     return path
 
 
@@ -87,21 +78,6 @@ def render_html(report: Report) -> str:
             study_link="data:text/plain;charset=utf-8," + quote(report.study_file),
         )
     )
-
-
-def _replace(path: Path, text: str) -> None:
-    """A temporary file beside the target, then one rename: a reader never sees half a report."""
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", errors="replace") as file:
-            file.write(text)
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)  # mkstemp's 0600 would hide the report from a web server
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 @cache

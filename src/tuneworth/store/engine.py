@@ -8,13 +8,11 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.pool import StaticPool
 
 from tuneworth.errors import StoreError
-
-_FORMS = "give --store a path, sqlite:///path, or postgresql://user@host/database"
+from tuneworth.store.shown import FORMS, postgres_url, shown
 
 _ALIVE = {"keepalives_idle": 20, "keepalives_interval": 10, "keepalives_count": 3, "tcp_user_timeout": 50_000}
 """A server that vanishes without a word (its machine, the network) is noticed within 50 seconds, not after hours."""
@@ -22,20 +20,16 @@ _ALIVE = {"keepalives_idle": 20, "keepalives_interval": 10, "keepalives_count": 
 
 def parse_url(url: str) -> tuple[URL, str]:
     """The database's URL, and how messages name it (no password). Raises StoreError for what is no store's URL."""
+    parsed = postgres_url(url)
+    if parsed is not None:
+        return parsed, shown(url)
     scheme, separator, _ = url.partition("://")
-    if not separator or url.startswith("sqlite:///"):
-        path = url.removeprefix("sqlite:///")
-        if path in ("", ":memory:"):
-            raise StoreError(f"the store {url!r} names no file", f"{_FORMS}; memory: keeps nothing")
-        return URL.create("sqlite", database=str(Path(path).expanduser().absolute())), path
-    if scheme.split("+")[0] not in ("postgresql", "postgres"):
-        raise StoreError(f"a store cannot be kept at {scheme}://", _FORMS)
-    try:
-        parsed = make_url(url).set(drivername="postgresql+psycopg")
-    except (ArgumentError, ValueError):
-        # The URL stays out of the message: it may hold a password.
-        raise StoreError(f"the store's URL {scheme}://... cannot be read", _FORMS) from None
-    return parsed, parsed.set(drivername="postgresql").render_as_string(hide_password=True)
+    if separator and not url.startswith("sqlite:///"):
+        raise StoreError(f"a store cannot be kept at {scheme}://", FORMS)
+    path = url.removeprefix("sqlite:///")
+    if path in ("", ":memory:"):
+        raise StoreError(f"the store {url!r} names no file", f"{FORMS}; memory: keeps nothing")
+    return URL.create("sqlite", database=str(Path(path).expanduser().absolute())), path
 
 
 def check_path(path: Path, where: str, create: bool) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from safetensors.torch import save_file
 from tuneworth.spec import Stage
 from tuneworth.train.checkpoint import LoopState
 from tuneworth.train.clock import Clock
+from tuneworth.writing import make_directory, whole_file
 
 __all__ = ["Past", "Spent"]
 
@@ -81,7 +81,6 @@ class Past:
             "spent": asdict(self.spent),
             "heads": len(self.heads),
         }
-        path.parent.mkdir(parents=True, exist_ok=True)
-        scratch = path.with_suffix(f".{os.getpid()}")
-        save_file(tensors or {NOTHING: torch.zeros(0)}, scratch, {"tuneworth": json.dumps(kept)})
-        os.replace(scratch, path)
+        make_directory(path.parent)
+        with whole_file(path) as scratch:
+            save_file(tensors or {NOTHING: torch.zeros(0)}, scratch, {"tuneworth": json.dumps(kept)})

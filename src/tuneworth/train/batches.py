@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
+
+from tuneworth.writing import make_directory, whole_file
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -87,11 +88,10 @@ def tokenize_cached(path: Path, tokenizer: PreTrainedTokenizerBase, examples: Ex
     except (OSError, SafetensorError, KeyError):
         pass  # not there yet, or cut short: made anew below
     tokens = tokenize(tokenizer, examples.texts, examples.pairs, max_length)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_suffix(f".{os.getpid()}")
+    make_directory(path.parent)
     types = {} if tokens.types is None else {"types": tokens.types}
-    save_file({"ids": tokens.ids, "starts": tokens.starts, **types}, scratch)
-    os.replace(scratch, path)
+    with whole_file(path) as scratch:
+        save_file({"ids": tokens.ids, "starts": tokens.starts, **types}, scratch)
     return tokens
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -16,6 +15,7 @@ from torch import nn
 
 from tuneworth.spec import CurvePoint
 from tuneworth.train.clock import Clock
+from tuneworth.writing import make_directory, whole_file
 
 
 @dataclass
@@ -54,10 +54,9 @@ class Checkpointer:
         tensors["rng.cpu"] = torch.get_rng_state()
         if clock.device.type == "cuda":
             tensors["rng.cuda"] = torch.cuda.get_rng_state(clock.device)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        scratch = self.path.with_suffix(f".{os.getpid()}")
-        save_file({k: v.contiguous() for k, v in tensors.items()}, scratch, {"tuneworth": _dumps(clock, state)})
-        os.replace(scratch, self.path)
+        make_directory(self.path.parent)
+        with whole_file(self.path) as scratch:
+            save_file({k: v.contiguous() for k, v in tensors.items()}, scratch, {"tuneworth": _dumps(clock, state)})
         self.last = time.monotonic()
         self.cost = self.last - start
 

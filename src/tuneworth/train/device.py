@@ -18,6 +18,7 @@ from torch import nn
 
 from tuneworth.errors import SpecError, did_you_mean
 from tuneworth.spec import Precision
+from tuneworth.writing import writing
 
 
 def pick(name: str) -> torch.device:
@@ -139,8 +140,15 @@ class DeviceLock:
 
     def __init__(self, device: torch.device, alone: bool) -> None:
         path = Path(tempfile.gettempdir()) / f"tuneworth-{os.getuid()}-{str(device).replace(':', '')}.lock"
-        self._file = path.open("a")
+        with writing(path):
+            self._file = path.open("a")
         self._mode = fcntl.LOCK_EX if alone else fcntl.LOCK_SH
+
+    def __enter__(self) -> DeviceLock:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
 
     def acquire(self) -> bool:
         """Whether it is held now; never waits."""
@@ -149,9 +157,6 @@ class DeviceLock:
         except BlockingIOError:
             return False
         return True
-
-    def release(self) -> None:
-        self._file.close()
 
 
 def environment(device: torch.device, precision: Precision) -> dict[str, Any]:
