@@ -553,13 +553,16 @@ class TrialSpec(Frozen):
 
 
 class CurvePoint(Frozen):
-    """One intermediate evaluation. `score` is the primary metric on the validation split, in points."""
+    """One intermediate evaluation. `score` is the primary metric on the validation split, in points; `loss` the mean over the
+    training batches since the last evaluation."""
 
     step: int
     seconds: float
     examples: int
     loss: float
     score: float
+    validation_loss: float | None = None
+    """The mean loss on the validation split; None where it was not kept (streams, and older versions)."""
 
 
 class Chunk(Frozen):
@@ -606,6 +609,8 @@ class TrialResult(Frozen):
     score: float
     metrics: Mapping[str, float]
     validation_score: float
+    validation_loss: float | None = None
+    """The mean loss on the validation split at the end; None as in `CurvePoint`."""
     baseline_score: float
     curve: tuple[CurvePoint, ...]
     train_seconds: float

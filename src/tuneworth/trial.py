@@ -31,8 +31,8 @@ from tuneworth.train.checkpoint import Checkpointer, LoopState
 from tuneworth.train.clock import Clock
 from tuneworth.train.evaluate import logits
 from tuneworth.train.fast import kernels, lay_out
-from tuneworth.train.loop import Training, train
-from tuneworth.train.targets import Targets
+from tuneworth.train.loop import Training, Validation, train
+from tuneworth.train.targets import Targets, mean_loss
 from tuneworth.writing import disk_problem
 
 PROGRESS_SECONDS = 0.1
@@ -90,15 +90,18 @@ def _run(job: Job, device: torch.device) -> Iterator[Event]:
         for name, part in (("train", data.train), ("test", data.test))
     )
 
-    def validate() -> float:
-        predictions = targets.decode(logits(model, tokens, split.validation, precision))
-        labels = data.train.labels[split.validation]
-        return evaluate(task.metrics[:1], predictions, labels, positive=data.positive)[task.metrics[0]]
+    encoded = targets.encode(data.train.labels)
+
+    def validate() -> Validation:
+        outputs, which = logits(model, tokens, split.validation, precision), split.validation
+        predictions, labels = targets.decode(outputs), data.train.labels[which]
+        score = evaluate(task.metrics[:1], predictions, labels, positive=data.positive)[task.metrics[0]]
+        return Validation(score, mean_loss(task.kind, outputs, encoded[which]))
 
     batches = Batches(tokens.lengths[split.train], trial.recipe.batch_size, rng.stream_seed(trial.seed, "order"))
     clock = Clock(trial.budget, batches.steps_per_epoch, device)
     checkpointer = Checkpointer(job.checkpoint_path, job.checkpoint_seconds)
-    run = Training(model, task.kind, tokens, targets.encode(data.train.labels), split.train, validate, trial.recipe,
+    run = Training(model, task.kind, tokens, encoded, split.train, validate, trial.recipe,
                    clock, batches, cost, trial.evaluations, precision, checkpointer)  # fmt: skip
 
     torch.manual_seed(rng.stream_seed(trial.seed, "dropout"))
@@ -122,7 +125,8 @@ def _run(job: Job, device: torch.device) -> Iterator[Event]:
         size = save_delta(job.delta_path, tensors, _info(job, task, data, targets, metrics, environment))
     result = TrialResult(
         metric=task.metrics[0], score=metrics[task.metrics[0]], metrics=metrics,
-        validation_score=state.curve[-1].score, baseline_score=baseline(task, data)[task.metrics[0]],
+        validation_score=state.curve[-1].score, validation_loss=state.curve[-1].validation_loss,
+        baseline_score=baseline(task, data)[task.metrics[0]],
         curve=tuple(state.curve), train_seconds=clock.seconds, eval_seconds=eval_seconds, setup_seconds=setup_seconds,
         steps=clock.steps, examples_seen=clock.examples, train_flops=clock.flops,
         trainable_parameters=sum(p.numel() for p in tensors.values()),

@@ -33,7 +33,7 @@ from tuneworth.train.checkpoint import Checkpointer, LoopState
 from tuneworth.train.clock import Clock
 from tuneworth.train.evaluate import logits
 from tuneworth.train.fast import kernels
-from tuneworth.train.loop import Training, train
+from tuneworth.train.loop import Training, Validation, train
 from tuneworth.train.targets import Targets
 
 PROGRESS_SECONDS = 0.1
@@ -75,8 +75,8 @@ def run_data_stream(job: Job, device: torch.device) -> Iterator[Event]:
                 "eval_seconds": time.perf_counter() - start}  # fmt: skip
 
     run = Training(tuned.model, task.kind, tokens, targets.encode(arrivals.labels), arrivals.which,
-                   lambda: scores.so_far(state.chunks)[task.metrics[0]], recipe, clock, batches, tuned.cost, len(chunks),
-                   precision, checkpointer)  # fmt: skip
+                   lambda: Validation(scores.so_far(state.chunks)[task.metrics[0]]), recipe, clock, batches, tuned.cost,
+                   len(chunks), precision, checkpointer)  # fmt: skip
     torch.manual_seed(rng.stream_seed(trial.seed, "dropout"))
     setup_seconds = time.perf_counter() - started
     for state in train(run):

@@ -28,7 +28,7 @@ from tuneworth.train.batches import Batches
 from tuneworth.train.checkpoint import Checkpointer, LoopState
 from tuneworth.train.clock import Clock
 from tuneworth.train.evaluate import logits
-from tuneworth.train.loop import Training, train
+from tuneworth.train.loop import Training, Validation, train
 
 PROGRESS_SECONDS = 0.1
 
@@ -70,7 +70,7 @@ def _stage(
     )
     clock = Clock(_budget(trial.budget, len(now)), batches.steps_per_epoch, device)
     run = Training(tuned.model, taught.kind, taught.tokens, taught.targets, taught.train,
-                   lambda: _validate(tuned, taught, precision), trial.recipe, clock, batches, tuned.cost, 1, precision,
+                   lambda: Validation(_validate(tuned, taught, precision)), trial.recipe, clock, batches, tuned.cost, 1, precision,
                    Checkpointer(_within(job, number), job.checkpoint_seconds),
                    taught.loss if taught.mixed else None)  # fmt: skip
     torch.manual_seed(rng.stream_seed(trial.seed, "dropout"))

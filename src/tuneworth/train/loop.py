@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -24,6 +25,13 @@ from tuneworth.train.optim import learning_rate, make_optimizer
 from tuneworth.train.targets import LOSSES, Loss
 
 
+class Validation(NamedTuple):
+    """The primary metric on the validation split, in points, and the mean loss there; None: not measured."""
+
+    score: float
+    loss: float | None = None
+
+
 @dataclass
 class Training:
     """One training run. `targets`: shape (n,), class numbers or standardised floats, beside the n token sequences."""
@@ -33,8 +41,7 @@ class Training:
     tokens: Tokens
     targets: torch.Tensor
     train: NDArray[np.int64]
-    validate: Callable[[], float]
-    """The primary metric on the validation split, in points."""
+    validate: Callable[[], Validation]
     recipe: Recipe
     clock: Clock
     batches: Order
@@ -137,10 +144,10 @@ def _check(loss: float, norm: float, run: Training, state: LoopState) -> None:
 
 def _evaluate(run: Training, state: LoopState) -> None:
     start = time.perf_counter()
-    score = run.validate()
+    found = run.validate()
     state.eval_seconds += time.perf_counter() - start
     state.curve.append(
         CurvePoint(step=run.clock.steps, seconds=run.clock.seconds, examples=run.clock.examples,
-                   loss=state.loss_sum / state.loss_steps, score=score)
+                   loss=state.loss_sum / state.loss_steps, score=found.score, validation_loss=found.loss)
     )  # fmt: skip
     state.loss_sum, state.loss_steps = 0.0, 0

@@ -24,6 +24,11 @@ def _squared_error(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
 LOSSES: dict[Kind, Loss] = {"classification": F.cross_entropy, "regression": _squared_error}
 
 
+def mean_loss(kind: Kind, logits: NDArray[np.float32], targets: torch.Tensor) -> float:
+    """The kind's loss of all examples: `logits` of shape (n, outputs), `targets` as `Targets.encode` gives them."""
+    return float(LOSSES[kind](torch.from_numpy(logits), targets))
+
+
 @dataclass(frozen=True)
 class Targets:
     """Regression targets are standardised by the mean and deviation of what the trial trains on.

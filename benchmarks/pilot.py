@@ -1,0 +1,148 @@
+"""Which learning rate should each method start from? Pilot studies on GLUE's training data, the ground of the default recipes.
+
+    python benchmarks/pilot.py --into pilots/                 # 7 methods x 3 rates or 4, MRPC, CoLA, STS-B: an hour on two cores
+    python benchmarks/pilot.py --into pilots/ --show          # what is there so far, as the table of docs/log.md
+
+Of each task's training split, 30% is trained on, whole and a third of it, for one epoch and for three; HELD more examples of
+the rest are held out and scored. GLUE's dev sets, which are Tuneworth's test splits, are never read. The study lies in a store
+in --into, so that the same command goes on where it was stopped.
+
+A method's default is the rate whose *loss of points*, against the best rate of the same method in each setting, is least on
+average over all settings. Compared are only settings in which every rate of the method has ended.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import os
+import sys
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tuneworth.results import Row
+from tuneworth.spec import StudySpec
+from tuneworth.study import Study
+from tuneworth.tasks import TaskData, get_task
+from tuneworth.tasks.splits import order
+
+TASKS = {"mrpc": "accuracy", "cola": "matthews", "stsb": "spearman"}
+RATES: dict[str, tuple[float, ...]] = {
+    "full": (5e-5, 1e-4, 2e-4, 4e-4),
+    "bitfit": (4e-3, 8e-3, 1.6e-2),
+    "houlsby": (1.5e-3, 3e-3, 6e-3),
+    "pfeiffer": (1.5e-3, 3e-3, 6e-3),
+    "parallel": (1e-3, 2e-3, 4e-3),
+    "lora": (1e-3, 2e-3, 4e-3),
+    "head": (5e-3, 1.5e-2, 5e-2),
+}
+SEEN = 0.3
+"""Of the training split, what may be trained on."""
+HELD = 600
+"""Examples of the rest that are scored: accuracies of two rates then differ by chance by about one point."""
+
+Setting = tuple[str, float, str]
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="benchmarks/pilot.py", description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--into", type=Path, required=True, help="a directory for the store and the files that are cut")
+    parser.add_argument("--methods", nargs="+", choices=list(RATES), default=list(RATES))
+    parser.add_argument("--tasks", nargs="+", choices=list(TASKS), default=list(TASKS))
+    parser.add_argument("--budgets", nargs="+", default=["1epochs", "3epochs"])
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--model", default="minilm")
+    parser.add_argument("--workers", default="1")
+    parser.add_argument("--time-limit", help="90s, 10m, 2h: then stop; the same command goes on")
+    parser.add_argument("--data-dir", type=Path, help="GLUE's files; else TUNEWORTH_DATA, else ../shared/glue")
+    parser.add_argument("--show", action="store_true", help="train nothing")
+    return parser.parse_args(argv)
+
+
+def cut(name: str, data_dir: Path | None, into: Path) -> dict[str, Any]:
+    """The task's declaration, over two files that are cut from its training split."""
+    task = get_task(f"glue/{name}", {})
+    data: TaskData = task.load(data_dir)
+    shuffled = order(data.train.labels, task.kind, seed=0)
+    seen = round(SEEN * len(shuffled))
+    parts = {"train": shuffled[:seen], "held": shuffled[seen : seen + HELD]}
+    for part, which in parts.items():
+        with (into / f"{name}-{part}.csv").open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(["first", "second", "label"])
+            for i in which:
+                second = data.train.pairs[i] if data.train.pairs is not None else ""
+                label = data.train.labels[i] if data.label_names is None else data.label_names[data.train.labels[i]]
+                writer.writerow([data.train.texts[i], second, label])
+    pair = {"text_pair": "second"} if data.train.pairs is not None else {}
+    return {"train": into / f"{name}-train.csv", "test": into / f"{name}-held.csv", "text": "first", "label": "label",
+            "kind": task.kind, "metric": TASKS[name], **pair}  # fmt: skip
+
+
+def study(options: argparse.Namespace) -> Study:
+    into = options.into.resolve()
+    into.mkdir(parents=True, exist_ok=True)
+    data_dir = options.data_dir or (None if "TUNEWORTH_DATA" in os.environ else Path("../shared/glue"))
+    spec = StudySpec.parse({
+        "name": "pilot", "models": [options.model], "methods": options.methods, "tasks": options.tasks, "fractions": [0.333, 1.0],
+        "budgets": options.budgets, "seeds": options.seeds, "deltas": "none", "evaluations": 3,
+        "recipe": {method: {"learning_rate": list(RATES[method])} for method in options.methods},
+        "task": {name: cut(name, data_dir, into) for name in options.tasks},
+    })  # fmt: skip
+    return Study(spec, str(into / "pilot.db"))
+
+
+def regrets(table: Sequence[Row]) -> dict[str, dict[float, dict[Setting, float]]]:
+    """Method -> rate -> setting -> points below the method's best rate there, by the mean over seeds. A failed trial scores
+    what one answer for all does."""
+    scores: dict[str, dict[Setting, dict[float, list[float]]]] = defaultdict(
+        lambda: defaultdict(lambda: defaultdict(list))
+    )
+    whole: dict[tuple[str, Setting], bool] = defaultdict(lambda: True)
+    baselines = {row["task"]: row["baseline_score"] for row in table if row["baseline_score"] is not None}
+    for row in table:
+        setting = row["task"], row["fraction"], row["budget"]
+        whole[row["method"], setting] &= row["state"] in ("done", "failed")
+        score = row["score"] if row["score"] is not None else baselines.get(row["task"], 0.0)
+        scores[row["method"]][setting][row["recipe"]["learning_rate"]].append(score)
+    found: dict[str, dict[float, dict[Setting, float]]] = defaultdict(lambda: defaultdict(dict))
+    for method, settings in scores.items():
+        for setting, rates in settings.items():
+            if whole[method, setting]:
+                means = {rate: float(np.mean(values)) for rate, values in rates.items()}
+                for rate, mean in means.items():
+                    found[method][rate][setting] = max(means.values()) - mean
+    return found
+
+
+def show(found: Mapping[str, Mapping[float, Mapping[Setting, float]]]) -> None:
+    """Markdown: a line a method and rate; the default that follows is marked."""
+    groups = sorted({key for rates in found.values() for settings in rates.values() for key in settings})
+    titles = [f"{task} {fraction * SEEN:.0%} {budget}" for task, fraction, budget in groups]
+    print("| method | rate | mean | worst | " + " | ".join(titles) + " |")
+    print("|---|--:|--:|--:|" + "--:|" * len(groups))
+    for method, rates in found.items():
+        best = min(rates, key=lambda rate: np.mean(list(rates[rate].values())))
+        for rate, settings in rates.items():
+            mark = "**" if rate == best else ""
+            values = list(settings.values())
+            cells = [f"{settings[group]:.1f}" if group in settings else "" for group in groups]
+            print(
+                f"| {method} | {mark}{rate:g}{mark} | {np.mean(values):.1f} | {max(values):.1f} | {' | '.join(cells)} |"
+            )
+
+
+def main(argv: Sequence[str]) -> None:
+    options = parse(argv)
+    asked = study(options)
+    if not options.show:
+        asked.run(workers=options.workers, time_limit=options.time_limit)
+    show(regrets(asked.rows()))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
