@@ -1,11 +1,12 @@
 """Which learning rate should each method start from? Pilot studies on GLUE's training data, the ground of the default recipes.
 
-    python benchmarks/pilot.py --into pilots/                 # 7 methods x 3 rates or 4, MRPC, CoLA, STS-B: an hour on two cores
+    python benchmarks/pilot.py --into pilots/                 # 7 methods x 3 rates, MRPC, CoLA, STS-B, 3 settings: 189 trials
     python benchmarks/pilot.py --into pilots/ --show          # what is there so far, as the table of docs/log.md
 
-Of each task's training split, 30% is trained on, whole and a third of it, for one epoch and for three; HELD more examples of
-the rest are held out and scored. GLUE's dev sets, which are Tuneworth's test splits, are never read. The study lies in a store
-in --into, so that the same command goes on where it was stopped.
+Of each task's training split 10% is trained on for three epochs, and 30% for one and for three (one epoch of 10% is ten steps
+of MRPC, from which nobody would choose a rate); HELD more examples of the rest are held out and scored. GLUE's dev sets, which
+are Tuneworth's test splits, are never read. The studies lie in a store in --into, so that the same command goes on where it
+was stopped; the cheap settings come first.
 
 A method's default is the rate whose *loss of points*, against the best rate of the same method in each setting, is least on
 average over all settings. Compared are only settings in which every rate of the method has ended.
@@ -30,20 +31,21 @@ from tuneworth.study import Study
 from tuneworth.tasks import TaskData, get_task
 from tuneworth.tasks.splits import order
 
-TASKS = {"mrpc": "accuracy", "cola": "matthews", "stsb": "spearman"}
+TASKS = {"cola": "matthews", "stsb": "spearman", "mrpc": "accuracy"}
 RATES: dict[str, tuple[float, ...]] = {
-    "full": (5e-5, 1e-4, 2e-4, 4e-4),
+    "full": (5e-5, 1e-4, 2e-4),
     "bitfit": (4e-3, 8e-3, 1.6e-2),
     "houlsby": (1.5e-3, 3e-3, 6e-3),
-    "pfeiffer": (1.5e-3, 3e-3, 6e-3),
+    "pfeiffer": (3e-3, 6e-3, 1.2e-2),
     "parallel": (1e-3, 2e-3, 4e-3),
     "lora": (1e-3, 2e-3, 4e-3),
     "head": (5e-3, 1.5e-2, 5e-2),
 }
+SETTINGS = ((0.333, "3epochs"), (1.0, "1epochs"), (1.0, "3epochs"))
 SEEN = 0.3
-"""Of the training split, what may be trained on."""
-HELD = 600
-"""Examples of the rest that are scored: accuracies of two rates then differ by chance by about one point."""
+"""Of the training split, what may be trained on; the settings' fractions are of this."""
+HELD = 400
+"""Examples of the rest that are scored: accuracies of two rates then differ by chance by one point or two."""
 
 Setting = tuple[str, float, str]
 
@@ -53,7 +55,6 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--into", type=Path, required=True, help="a directory for the store and the files that are cut")
     parser.add_argument("--methods", nargs="+", choices=list(RATES), default=list(RATES))
     parser.add_argument("--tasks", nargs="+", choices=list(TASKS), default=list(TASKS))
-    parser.add_argument("--budgets", nargs="+", default=["1epochs", "3epochs"])
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--model", default="minilm")
     parser.add_argument("--workers", default="1")
@@ -83,17 +84,22 @@ def cut(name: str, data_dir: Path | None, into: Path) -> dict[str, Any]:
             "kind": task.kind, "metric": TASKS[name], **pair}  # fmt: skip
 
 
-def study(options: argparse.Namespace) -> Study:
+def studies(options: argparse.Namespace) -> list[Study]:
+    """One a setting."""
     into = options.into.resolve()
     into.mkdir(parents=True, exist_ok=True)
     data_dir = options.data_dir or (None if "TUNEWORTH_DATA" in os.environ else Path("../shared/glue"))
-    spec = StudySpec.parse({
-        "name": "pilot", "models": [options.model], "methods": options.methods, "tasks": options.tasks, "fractions": [0.333, 1.0],
-        "budgets": options.budgets, "seeds": options.seeds, "deltas": "none", "evaluations": 3,
-        "recipe": {method: {"learning_rate": list(RATES[method])} for method in options.methods},
-        "task": {name: cut(name, data_dir, into) for name in options.tasks},
-    })  # fmt: skip
-    return Study(spec, str(into / "pilot.db"))
+    files = {name: cut(name, data_dir, into) for name in options.tasks}
+    specs = [
+        StudySpec.parse({
+            "name": f"pilot-{SEEN * fraction:.0%}-{budget}".replace("%", ""), "models": [options.model], "methods": options.methods,
+            "tasks": options.tasks, "fractions": [fraction], "budgets": [budget], "seeds": options.seeds, "deltas": "none",
+            "evaluations": 1, "recipe": {method: {"learning_rate": list(RATES[method])} for method in options.methods},
+            "task": files,
+        })
+        for fraction, budget in SETTINGS
+    ]  # fmt: skip
+    return [Study(spec, str(into / "pilot.db")) for spec in specs]
 
 
 def regrets(table: Sequence[Row]) -> dict[str, dict[float, dict[Setting, float]]]:
@@ -138,10 +144,13 @@ def show(found: Mapping[str, Mapping[float, Mapping[Setting, float]]]) -> None:
 
 def main(argv: Sequence[str]) -> None:
     options = parse(argv)
-    asked = study(options)
-    if not options.show:
-        asked.run(workers=options.workers, time_limit=options.time_limit)
-    show(regrets(asked.rows()))
+    table: list[Row] = []
+    for study in studies(options):
+        if not options.show:
+            study.run(workers=options.workers, time_limit=options.time_limit)
+        if study.known_spec() is not None:
+            table += study.rows()
+    show(regrets(table))
 
 
 if __name__ == "__main__":

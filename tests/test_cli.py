@@ -83,7 +83,8 @@ def _place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def comparison(model: Path, train: Path, store: str | Path) -> list[str]:
     return [
         "compare", "--train", str(train), "--text", "text", "--label", "label", "--model", str(model),
-        "--methods", "head,bitfit", "--budget", "4steps", "--seeds", "2", "--workers", "1", "--store", str(store),
+        "--methods", "head,bitfit", "--budget", "4steps", "--seeds", "2", "--tune", "1", "--workers", "1",
+        "--store", str(store),
     ]  # fmt: skip
 
 

@@ -38,7 +38,7 @@ def test_the_pace_is_that_of_real_steps(make_study: Make) -> None:
     study = make_study(methods=["head", "full"])
     _, data = load_task("reviews", study.spec.task["reviews"], None)
     one = pace.measure(study.prepare(), data, "1")
-    more = pace.measure(make_study(methods=["head", "full"], seeds=20).prepare(), data, "1")
+    more = pace.measure(make_study(methods=["head", "full"], seeds=20, tune=3).prepare(), data, "1")
     assert one.workers == 1
     assert 0 < one.epoch_seconds < 60
     assert more.epoch_seconds / one.epoch_seconds == pytest.approx(10, rel=0.9), "ten times as many seeds"
@@ -68,7 +68,7 @@ def test_without_a_budget_the_time_limit_decides_once(tiny_model: Path, reviews:
     store = tmp_path / "s.db"
     command = ["compare", "--train", reviews, "--text", "text", "--label", "label", "--model", tiny_model, "--methods",
                "head,full", "--seeds", "1", "--store", store]  # fmt: skip
-    short = tuneworth(*command, "--time-limit", "1s")
+    short = tuneworth(*command, "--tune", "1", "--time-limit", "1s")
     assert short.code == 0
     assert "each gets 0.5epochs, in batches of 8, which keeps the number of steps (--budget decides" in short.out
     for limit in (["--time-limit", "10m"], []):
@@ -84,7 +84,8 @@ def test_without_a_budget_the_time_limit_decides_once(tiny_model: Path, reviews:
 def test_a_limit_that_is_long_enough_leaves_the_default(tiny_model: Path, reviews: Path, tmp_path: Path) -> None:
     store = tmp_path / "s.db"
     said = tuneworth("compare", "--train", reviews, "--text", "text", "--label", "label", "--model", tiny_model,
-                     "--methods", "head,bitfit", "--seeds", "1", "--store", store, "--time-limit", "10m")  # fmt: skip
+                     "--methods", "head,bitfit", "--seeds", "1", "--tune", "1", "--store", store,
+                     "--time-limit", "10m")  # fmt: skip
     assert said.code == 0
     assert "epochs (--budget" not in said.out
     assert {str(record.trial.budget) for record in open_store(str(store)).records("reviews")} == {"3epochs"}

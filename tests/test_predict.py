@@ -45,7 +45,7 @@ def tuned(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Tuned:
     def tune(name: str, *columns: str) -> Path:
         said = tuneworth(
             "compare", "--train", train, "--model", tiny_model, "--methods", "full", "--budget", "4steps", "--seeds", "1",
-            "--workers", "1", "--store", place / "s.db", "--name", name, *columns,
+            "--tune", "1", "--workers", "1", "--store", place / "s.db", "--name", name, *columns,
         )  # fmt: skip
         assert said.code == 0, said
         (row,) = json.loads(tuneworth("results", name, "--format", "json", "--store", place / "s.db").out)

@@ -27,7 +27,7 @@ Make = Callable[..., Study]
 QUESTION = Question(margin=2.0)
 CLEAR: dict[str, Any] = {
     "methods": ["head", "full"], "budgets": ["40steps"], "seeds": 3, "evaluations": 1,
-    "recipe": {"full": {"learning_rate": 5e-3}}, "deltas": "none",
+    "recipe": {"full": {"learning_rate": 5e-3}, "head": {"learning_rate": 5e-3}}, "deltas": "none",
 }  # fmt: skip
 """The tiny model's full fine-tuning learns the reviews; its head alone does not."""
 
@@ -162,7 +162,7 @@ def test_one_method_is_refused_before_any_work(make_study: Make) -> None:
 def comparison(model: Path, train: Path, store: Path, *more: str) -> list[str]:
     return [
         "compare", "--train", str(train), "--text", "text", "--label", "label", "--model", str(model), "--methods",
-        "head,bitfit", "--budget", "1steps", "--workers", "1", "--store", str(store), *more,
+        "head,bitfit", "--budget", "1steps", "--tune", "1", "--workers", "1", "--store", str(store), *more,
     ]  # fmt: skip
 
 

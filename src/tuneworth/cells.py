@@ -9,8 +9,8 @@ from math import isnan
 from statistics import fmean, median
 from typing import Any
 
-from tuneworth.results import Row, cell_of, tuning_seconds
-from tuneworth.stats import Comparison, compare, mean, standard_deviation, still_rising, trained_ones
+from tuneworth.results import Row, Tried, cell_of, tried, tuning_seconds
+from tuneworth.stats import Comparison, compare, expected_best_of, mean, standard_deviation, still_rising, trained_ones
 from tuneworth.tasks.summary import metric_of
 
 __all__ = ["Cell", "Group", "finished", "group_trials", "judged", "mixed", "trained_mean", "with_failures"]
@@ -55,7 +55,7 @@ class Cell:
     """The keys of the recipe that more than one value was tried of."""
     recipes_tried: int
     tuning_seconds: float
-    """Training seconds over every recipe tried, the losing ones included."""
+    """Training seconds spent on choosing the recipe, beside those of the trials that are compared."""
     environment: Mapping[int, str]
     """Hardware and library versions by seed, as one text."""
     rising: float | None
@@ -63,6 +63,25 @@ class Cell:
     (`stats.still_rising`)."""
     delta_path: str | None
     """The delta of the best seed on validation, of those that were kept."""
+    tried: tuple[Tried, ...] = ()
+    """What its recipe was chosen from."""
+    raced: bool = False
+    """By a race of learning rates (`tuning`)."""
+
+    @property
+    def effort(self) -> object:
+        """Equal where methods were tuned alike: a race asks the same of each, whether or not it went beyond the edge."""
+        return "raced" if self.raced else self.recipes_tried
+
+    @property
+    def expected(self) -> tuple[float, ...]:
+        """The expected best validation score, in points, after 1, 2, ... of the recipes tried, in any order: how much the
+        method's score hangs on its recipe (Dodge et al. 2019, arXiv 1909.03004). One that failed counts as the worst."""
+        scores = [one.validation_score for one in self.tried if one.validation_score is not None]
+        if not scores:
+            return ()
+        scores += [min(scores)] * sum(one.failed and one.validation_score is None for one in self.tried)
+        return tuple(expected_best_of(scores, k) for k in range(1, len(scores) + 1))
 
     @property
     def failed(self) -> int:
@@ -140,7 +159,7 @@ def _cell(method: str, trials: list[Row], spent: float) -> Cell:
         train_seconds=_over(done, "train_seconds", _quiet), unsteady=_unsteady(done), eval_seconds=_over(done, "eval_seconds"),
         setup_seconds=_over(done, "setup_seconds"), peak_memory_bytes=_over(done, "peak_memory_bytes", max),
         delta_bytes=_over(done, "delta_bytes"), recipe=chosen[0]["recipe"], swept=_swept(trials),
-        recipes_tried=len({_text(row["recipe"]) for row in trials}), tuning_seconds=spent,
+        recipes_tried=_tried(trials), tuning_seconds=spent, tried=tried(trials), raced=bool(trials[0]["tuning"]),
         environment={row["seed"]: _text(row["environment"]) for row in done}, delta_path=_delta_path(done),
         rising=still_rising(_curve(row) for row in done),
     )  # fmt: skip
@@ -201,7 +220,14 @@ def _delta_path(done: list[Row]) -> str | None:
 def _swept(trials: list[Row]) -> tuple[str, ...]:
     """The recipe's keys that the cell tried more than one value of."""
     first = trials[0]["recipe"]
+    if trials[0]["tuning"]:
+        return ("learning_rate",)
     return tuple(key for key in first if any(row["recipe"][key] != first[key] for row in trials))
+
+
+def _tried(trials: list[Row]) -> int:
+    raced = {trial["learning_rate"] for trial in trials[0]["tuning"] or ()}
+    return len(raced) or len({_text(row["recipe"]) for row in trials})
 
 
 def _over(rows: list[Row], key: str, how: Callable[[list[float]], float] = fmean) -> float | None:

@@ -12,6 +12,7 @@ from tuneworth.prepare import Prepared
 from tuneworth.probe import TOKENS, Rate
 from tuneworth.spec import TrialSpec
 from tuneworth.tasks import Examples, TaskData
+from tuneworth.tuning import effort
 
 __all__ = ["Pace", "batch_size", "measure"]
 
@@ -60,7 +61,9 @@ def measure(prepared: Prepared, data: TaskData, workers: int | str) -> Pace:
     An evaluated example counts half of a trained one, the forward pass of two that cost alike; that is too much for
     methods that need a third pass, the gradients of weights.
     """
-    sources, trials = prepared.model_sources, prepared.trials
+    sources, seeds = prepared.model_sources, prepared.tuning.seeds
+    trials = [trial for trial in prepared.candidates if trial.seed in seeds]
+    tuned = 1 + effort(prepared.tuning.rates, len(seeds)) / len(seeds)
     kinds = {_kind(trial): trial for trial in trials}
     several = machine.room(trials, sources) if workers == "auto" else int(workers)
     tokens = mean_length(Path(sources[trials[0].model]), data.train, trials[0].max_length)
@@ -70,7 +73,7 @@ def measure(prepared: Prepared, data: TaskData, workers: int | str) -> Pace:
         return sum(examples(trial) / max(rate(rates[_kind(trial)]), 1e-9) for trial in trials)
 
     def trained(trial: TrialSpec) -> float:
-        return (1 - VALIDATION) * trial.fraction * len(data.train)
+        return tuned * (1 - VALIDATION) * trial.fraction * len(data.train)
 
     def evaluated(trial: TrialSpec) -> float:
         return (trial.evaluations * VALIDATION * trial.fraction * len(data.train) + len(data.test)) / 2

@@ -70,10 +70,18 @@ def _columns(spec: StudySpec, prints: Mapping[str, str]) -> list[tuple[str, str,
 
 
 def check(spec: StudySpec) -> None:
-    """Raises SpecError for too many trials, an unknown method, option or recipe key, or a value that cannot be."""
+    """Raises SpecError for too many trials, an unknown method, option or recipe key, or a value that cannot be; and for two
+    methods that tuning would make one."""
     _refuse_too_many(spec)
+    same: dict[str, str] = {}
     for name in spec.methods:
-        _tuning(name, spec)
+        kind, options, recipes = _tuning(name, spec)
+        if spec.tune > 1 and len(recipes) == 1:
+            alike = repr((kind, options, recipes[0].model_dump(exclude={"learning_rate"})))
+            twin = same.setdefault(alike, name)
+            if twin != name:
+                raise SpecError(f"{twin!r} and {name!r} differ in their learning rates alone, which tune = {spec.tune} chooses",
+                                "leave one of them out, or tune = 1")  # fmt: skip
 
 
 def _refuse_too_many(spec: StudySpec) -> None:

@@ -18,6 +18,7 @@ from tuneworth.tasks import Task, TaskData, fingerprint, get_task
 from tuneworth.tasks.lengths import choose, measure
 from tuneworth.tasks.splits import take
 from tuneworth.tasks.summary import Summary, said, summarise
+from tuneworth.tuning import Tuning
 from tuneworth.words import first_line
 
 
@@ -28,9 +29,11 @@ class Prepared:
     trials: list[TrialSpec]
     model_sources: dict[str, str]
     candidates: list[TrialSpec]
-    """`trials` and those that a run until decided may add, in plan order."""
+    """The trials to be compared and those that a run until decided may add, in plan order, with their default recipes where
+    `tuning` is yet to choose one."""
     earlier: Sequence[TrialRecord] = ()
     """What earlier runs left in the store."""
+    tuning: Tuning = field(default_factory=Tuning)
     data: Mapping[tuple[str, str], Summary] = field(default_factory=dict)
     """What was read, by model and task."""
 
@@ -83,7 +86,9 @@ def prepare(
                 take(data.train.labels, task.kind, min(spec.fractions), seed)
     _check_places(trials, refs, allow_pickle)
     _need_space(files, [ref.source for ref in refs.values()])
-    return Prepared(trials, {name: ref.source for name, ref in refs.items()}, trials, earlier, read)
+    sizes = {name: len(data.train) for name, (_, data) in loaded.items()}
+    sources = {name: ref.source for name, ref in refs.items()}
+    return Prepared(trials, sources, trials, earlier, Tuning(spec.tune, spec.seeds, sizes), read)
 
 
 def _read(

@@ -10,17 +10,31 @@ import csv
 import io
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Iterable, Mapping, Sequence, Set
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from tuneworth.spec import TrialRecord, TrialResult
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["KEYS", "Row", "cell_of", "frame", "rows", "to_csv", "tuning_seconds"]
+__all__ = ["KEYS", "Row", "Tried", "cell_of", "frame", "rows", "to_csv", "tried", "tuning_seconds"]
 
 Row = dict[str, Any]
+
+
+class Tried(NamedTuple):
+    """A recipe that a cell's own was chosen from. `recipe`: the keys in which recipes differ. Loss and score on validation:
+    None where it has not ended well, or the loss was not kept. `budget`: that of the trials they are from, in a race a
+    part of the cell's."""
+
+    recipe: Mapping[str, Any]
+    budget: str
+    validation_loss: float | None
+    validation_score: float | None
+    failed: bool
+
+
 Cell = tuple[str, str, str, float, str]
 
 MEASURED = tuple(TrialResult.model_fields)
@@ -29,7 +43,7 @@ KEYS = (
     "metrics", "baseline_score", "curve", "train_seconds", "eval_seconds", "setup_seconds", "steps", "examples_seen",
     "trainable_parameters", "total_parameters", "peak_memory_bytes", "delta_bytes", "delta_path", "attempt", "error",
     "environment", "validation_score", "validation_loss", "train_flops", "micro_batch", "notes", "options", "selected",
-    "data", "stream", "chunks", "stages", "host",
+    "data", "stream", "chunks", "stages", "host", "tuning",
 )  # fmt: skip
 
 
@@ -40,8 +54,19 @@ class Records(Protocol):
 
 
 def rows(store: Records, study: str) -> list[Row]:
-    """One row a trial of the study's plan, in plan order. Raises StoreError for an unknown study."""
-    table = [_row(record) for record in store.records(study)]
+    """One row a compared trial of the study's plan, in plan order. Raises StoreError for an unknown study.
+
+    Trials that raced for a learning rate (`tuning`) are no rows: each row's `tuning` lists those of its cell, so that none of
+    them is ever taken for a score. None: nothing was tuned.
+    """
+    records = store.records(study)
+    raced: dict[Cell, list[Row]] = {}
+    for record in records:
+        if record.trial.tunes:
+            raced.setdefault(record.trial.cell, []).append(_raced(record))
+    table = [_row(record) for record in records if not record.trial.tunes]
+    for row in table:
+        row["tuning"] = raced.get(cell_of(row))
     _select(table)
     return table
 
@@ -68,11 +93,43 @@ def cell_of(row: Row) -> Cell:
 
 
 def tuning_seconds(table: Iterable[Row]) -> dict[Cell, float]:
-    """Training seconds of each cell over every recipe that was tried, the losing ones included."""
+    """Training seconds that each cell spent on choosing its recipe: its race, and the trials of recipes that lost."""
     spent: dict[Cell, float] = {}
     for row in table:
-        spent[cell_of(row)] = spent.get(cell_of(row), 0.0) + (row["train_seconds"] or 0.0)
+        if cell_of(row) not in spent:
+            spent[cell_of(row)] = sum(trial["train_seconds"] or 0.0 for trial in row["tuning"] or ())
+        if not row["selected"]:
+            spent[cell_of(row)] += row["train_seconds"] or 0.0
     return spent
+
+
+def tried(trials: Sequence[Row]) -> tuple[Tried, ...]:
+    """The recipes that one cell, all of whose rows are `trials`, chose from, under like conditions: those of the first heat
+    of its race, or those that the user listed, by their means over the seeds that all of them finished. None: ()."""
+    race = trials[0]["tuning"]
+    if race:
+        return tuple(
+            Tried({"learning_rate": trial["learning_rate"]}, trial["budget"], trial["validation_loss"],
+                  trial["validation_score"], trial["state"] == "failed")
+            for trial in race if trial["budget"] == race[0]["budget"] and trial["state"] in ("done", "failed")
+        )  # fmt: skip
+    first = trials[0]["recipe"]
+    keys = [key for key in first if any(row["recipe"][key] != first[key] for row in trials)]
+    recipes: dict[tuple[Any, ...], list[Row]] = {}
+    for row in trials:
+        recipes.setdefault(tuple(row["recipe"][key] for key in keys), []).append(row)
+    done = [{row["seed"] for row in rows if row["state"] == "done"} for rows in recipes.values()]
+    shared = set.intersection(*(seeds for seeds in done if seeds)) if any(done) else set()
+    return tuple(
+        Tried(dict(zip(keys, values, strict=True)), rows[0]["budget"], _mean(rows, "validation_loss", shared),
+              _mean(rows, "validation_score", shared), any(row["state"] == "failed" for row in rows))
+        for values, rows in recipes.items() if keys
+    )  # fmt: skip
+
+
+def _mean(rows: Sequence[Row], key: str, seeds: Set[int]) -> float | None:
+    values = [row[key] for row in rows if row["seed"] in seeds]
+    return None if not values or None in values else math.fsum(values) / len(values)
 
 
 def _row(record: TrialRecord) -> Row:
@@ -81,10 +138,20 @@ def _row(record: TrialRecord) -> Row:
         "study": record.study, "key": trial.key, "model": trial.model, "method": trial.method, "task": trial.task,
         "fraction": trial.fraction, "budget": str(trial.budget), "seed": trial.seed,
         "recipe": trial.recipe.model_dump(), "state": record.state, "attempt": record.attempt, "error": record.error,
-        "options": _plain(trial.options), "selected": True, "stream": _plain(trial.stream),
+        "options": _plain(trial.options), "selected": True, "stream": _plain(trial.stream), "tuning": None,
     }  # fmt: skip
     measured = {name: _plain(getattr(result, name)) if result else None for name in MEASURED}
     return {key: known[key] if key in known else measured[key] for key in KEYS}
+
+
+def _raced(record: TrialRecord) -> Row:
+    trial, result = record.trial, record.result
+    measured = ("validation_loss", "validation_score", "train_seconds", "steps")
+    return {
+        "key": trial.key, "learning_rate": trial.recipe.learning_rate, "budget": str(trial.budget), "seed": trial.seed,
+        "state": record.state, "error": record.error,
+        **{name: _plain(getattr(result, name)) if result else None for name in measured},
+    }  # fmt: skip
 
 
 def _plain(value: Any) -> Any:

@@ -294,6 +294,8 @@ class StudySpec(Frozen):
     fractions: tuple[float, ...] = (1.0,)
     budgets: tuple[Budget, ...] = (Budget(amount=3, unit="epochs"),)
     seeds: tuple[int, ...] = (0, 1, 2)
+    tune: Annotated[int, Field(ge=1, le=9)] = 1
+    """Learning rates that each method tries before it is compared (`tuning`); 1: its recipe's alone."""
     recipe: Mapping[str, Mapping[str, Any]] = {}
     method: Mapping[str, MethodVariant] = {}
     task: Mapping[str, FileTask] = {}
@@ -383,6 +385,11 @@ class StudySpec(Frozen):
     def _stream_fits(self) -> StudySpec:
         if self.stream is None:
             return self
+        if self.tune > 1:
+            raise SpecError(
+                f"tune = {self.tune}: a stream sets nothing aside to choose a learning rate on",
+                "leave it out; tune in an ordinary study first",
+            )
         if self.fractions != (1.0,):
             raise SpecError(
                 "a stream has no fractions", "leave them out; [stream] length says how many examples arrive"
@@ -537,19 +544,22 @@ class TrialSpec(Frozen):
     precision: Precision
     engine: int = ENGINE
     stream: StreamTrial | None = None
+    tunes: Budget | None = None
+    """The budget of the cell that this trial helps to choose a learning rate for; None: it is compared itself."""
 
     @cached_property
     def key(self) -> str:
         """16 hex digits over what decides the numbers; names (of model, method, task) are labels and stay out."""
         stream: Any = {"tasks"} if self.stream else True  # what is no stream has the key it had before there were any
-        content = self.model_dump(mode="json", exclude={"model": True, "method": True, "task": True, "stream": stream})
+        out: dict[str, Any] = {"model": True, "method": True, "task": True, "stream": stream}
+        content = self.model_dump(mode="json", exclude=out if self.tunes else {**out, "tunes": True})
         text = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @property
     def cell(self) -> tuple[str, str, str, float, str]:
-        """What a report compares within: everything but seed and recipe."""
-        return self.model, self.method, self.task, self.fraction, str(self.budget)
+        """What a report compares within: everything but seed and recipe. Of a trial that tunes, the cell that it tunes."""
+        return self.model, self.method, self.task, self.fraction, str(self.tunes or self.budget)
 
 
 class CurvePoint(Frozen):

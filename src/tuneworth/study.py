@@ -79,8 +79,8 @@ class Study:
     def prepare(self, allow_pickle: bool = False, until_decided: bool = False) -> Prepared:
         """Check everything and plan the trials; trains nothing and writes nothing.
 
-        The plan is the spec's grid and the trials that earlier runs until decided added to it. With `until_decided` the
-        candidates reach to the last look.
+        The plan is the spec's grid, as far as its learning rates are chosen (`tuning`), and the trials that earlier runs until
+        decided added to it. With `until_decided` the candidates reach to the last look.
         """
         if until_decided:
             looks.check(self.spec)
@@ -91,7 +91,10 @@ class Study:
         seeds = tuple(s for s in looks.possible_seeds(self.spec.seeds) if until_decided or s in asked)
         spec = self.spec.model_copy(update={"seeds": seeds})
         whole = prepare(spec, self.data_dir, self.files, allow_pickle, earlier)
-        return replace(whole, trials=[t for t in whole.trials if t.seed in self.spec.seeds or t.key in added])
+        whole = replace(whole, tuning=replace(whole.tuning, seeds=self.spec.seeds))
+        tuned = whole.tuning.grow(whole.candidates, earlier)
+        compared = [t for t in tuned.of(whole.candidates) if t.seed in self.spec.seeds or t.key in added]
+        return replace(whole, trials=[*tuned.trials, *compared])
 
     def run(
         self, workers: int | str = "auto", device: str = "auto", retry_failed: bool = False, allow_pickle: bool = False,
@@ -128,7 +131,7 @@ class Study:
                 return self.store.counts(self.spec.name)
             run = _Run(self, prepared, slots, watch, device, checkpoint_seconds, allow_pickle, deadline)
             stack.callback(run.close)
-            while run.to_the_end() and question and run.grow(question):
+            while run.to_the_end() and run.grow(question):
                 pass
         return self.store.counts(self.spec.name)
 
@@ -280,14 +283,20 @@ class _Run:
             self.watch(self.board)
         return False
 
-    def grow(self, question: Question) -> bool:
-        """Add the next look's seeds to the plan, where the question is open. False: nothing was to be added."""
-        rows = results.rows(self.store, self.name)
-        decisions = looks.decisions(rows, question)
-        plan = looks.grow(self.prepared.candidates, rows, decisions)
-        if len(plan) == len(rows):
+    def grow(self, question: Question | None) -> bool:
+        """Add what the recorded results ask for: the next heat of a race of learning rates, the trials of a rate that is
+        chosen, then the next look's seeds, where the question is open. False: nothing was to be added."""
+        records, rows = self.store.records(self.name), results.rows(self.store, self.name)
+        tuned = self.prepared.tuning.grow(self.prepared.candidates, records)
+        candidates, present = tuned.of(self.prepared.candidates), {row["key"] for row in rows}
+        compared = [t for t in candidates if t.seed in self.study.spec.seeds or t.key in present]
+        if question and not tuned.open and {t.key for t in compared} == present:
+            decisions = looks.decisions(rows, question)
+            compared = looks.grow(candidates, rows, decisions)
+            self.board.open_groups = sum(bool(decision.wanted) for decision in decisions.values())
+        plan = [*tuned.trials, *compared]
+        if {t.key for t in plan} == {record.trial.key for record in records}:
             return False
-        self.board.open_groups = sum(bool(decision.wanted) for decision in decisions.values())
         self.store.put_study(self.study.spec, plan)
         return True
 
@@ -343,7 +352,8 @@ class _Run:
         return Job(
             trial=record.trial, model_source=self.prepared.model_sources[record.trial.model],
             task=spec.task.get(record.trial.task), data_dir=self.study.data_dir, files=self.study.files, study=self.name,
-            device=self.device, checkpoint_seconds=self.checkpoint_seconds, keep_delta=spec.deltas != "none",
+            device=self.device, checkpoint_seconds=self.checkpoint_seconds,
+            keep_delta=spec.deltas != "none" and record.trial.tunes is None,
             allow_pickle=self.allow_pickle, stream_tasks=spec.task if spec.stream else {},
             data=self.prepared.data_of(record.trial),
         )  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Iterator
+from math import nan
 from pathlib import Path
 from typing import Any
 
@@ -112,10 +113,13 @@ def _run(job: Job, device: torch.device) -> Iterator[Event]:
             said = time.monotonic()
             yield Progress(trial.key, clock.share, clock.examples / clock.seconds)
 
-    # The test split, for the first and only time.
+    # The test split, for the first and only time; never where a learning rate is still to be chosen.
     started = time.perf_counter()
-    predictions = targets.decode(logits(model, test_tokens, np.arange(len(data.test)), precision))
-    metrics = evaluate(task.metrics, predictions, data.test.labels, data.classes, data.positive)
+    metrics, answers = {task.metrics[0]: nan}, None
+    if trial.tunes is None:
+        predictions = targets.decode(logits(model, test_tokens, np.arange(len(data.test)), precision))
+        metrics = evaluate(task.metrics, predictions, data.test.labels, data.classes, data.positive)
+        answers = Predictions.compact(predictions, data.test.labels, trial.task_fingerprint)
     eval_seconds = state.eval_seconds + time.perf_counter() - started
 
     environment = {**devices.environment(device, precision), "kernels": kernels(model)}
@@ -135,7 +139,7 @@ def _run(job: Job, device: torch.device) -> Iterator[Event]:
         host=socket.gethostname() if job.keep_delta else "", micro_batch=state.micro_batch,
         notes=tuple(state.notes), environment=environment,
         data=job.data)  # fmt: skip
-    yield Finished(trial.key, result, Predictions.compact(predictions, data.test.labels, trial.task_fingerprint))
+    yield Finished(trial.key, result, answers)
 
 
 def _info(

@@ -72,6 +72,32 @@ def test_a_doubt_keeps_evidence_from_being_strong(doubt: str) -> None:
     assert command in (advice.next_command or "")
 
 
+@pytest.mark.parametrize("method", ["full", "head"])
+def test_unequal_tuning_keeps_evidence_from_being_strong(method: str) -> None:
+    """Of a beaten method too: it may be the one that was not tuned."""
+    scores, answers = answered({"full": 0.90, "bitfit": 0.90, "head": 0.7}, seeds=10, examples=4000)
+    race = [
+        {"learning_rate": rate, "budget": "0.3epochs", "state": "done", "train_seconds": 2.0, "validation_loss": 0.5,
+         "validation_score": score}
+        for rate, score in ((1e-3, 80.0), (3e-3, 84.0), (3e-4, 76.0))
+    ]  # fmt: skip
+    rows = table(scores)
+    for row in rows:
+        row["tuning"] = race if row["method"] != method else None
+    advice = advise(rows, answers=answers)
+    assert advice.evidence == "moderate"
+    assert any(f"{method} 1" in caution and "at most moderate" in caution for caution in advice.cautions)
+    assert "tune = 3" in (advice.next_command or "")
+    [tuned] = [one for one in advice.candidates if one.method == "bitfit"]
+    assert (tuned.recipes_tried, tuned.tuning_seconds) == (3, 6.0)
+    assert tuned.expected_validation == pytest.approx((80.0, 82.666667, 84.0)), (
+        "the means of all, of the best of pairs, the best"
+    )
+    for row in rows:
+        row["tuning"] = [*race, {**race[0], "learning_rate": 9e-3}] if row["method"] == method else race
+    assert advise(rows, answers=answers).evidence == "strong", "one rate beyond the edge is the same rule for all"
+
+
 def test_a_collapse_costs_a_trial_and_not_the_comparison() -> None:
     """bitfit is as good as full when it trains, and one run in ten does not: it is advised, and said to collapse."""
     scores = normal(METHODS, 10)

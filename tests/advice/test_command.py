@@ -185,10 +185,27 @@ def test_after_compare_the_next_command_is_a_compare_too(
     more: tuple[str, ...], tiny_model: Path, reviews: Path
 ) -> None:
     """And one that goes on with the same study: its trials are there already, beside the new ones."""
-    asked = ("compare", "--train", reviews, "--text", "text", "--label", "label", "--model", tiny_model, "--methods",
-             "bitfit,head", "--workers", "1", "--store", "other.db", *more)  # fmt: skip
+    asked = (
+        "compare",
+        "--train",
+        reviews,
+        "--text",
+        "text",
+        "--label",
+        "label",
+        "--model",
+        tiny_model,
+        "--methods",
+        "bitfit,head",
+        "--workers",
+        "1",
+        "--store",
+        "other.db",
+        *more,
+    )
+    tuneless = ("--tune", "1")  # the study keeps it, unsaid  # fmt: skip
     name = more[1] if more else reviews.stem
-    assert tuneworth(*asked, "--budget", "1steps").code == 0
+    assert tuneworth(*asked, *tuneless, "--budget", "1steps").code == 0
     said = tuneworth("advise", name, "--store", "other.db").out
     command = " ".join(said.split("surer:")[1].split())
     assert command.startswith("tuneworth compare --store other.db --train "), said

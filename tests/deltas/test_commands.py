@@ -66,7 +66,7 @@ def test_a_merged_model_is_a_base_for_the_next_study(
 ) -> None:
     tuneworth("merge", tuned("bitfit"), "-o", tmp_path / "merged")
     said = tuneworth("compare", "--train", reviews, "--text", "text", "--label", "label", "--model", tmp_path / "merged",
-                     "--methods", "head", "--budget", "2steps", "--seeds", "1", "--workers", "1",
+                     "--methods", "head", "--budget", "2steps", "--seeds", "1", "--tune", "1", "--workers", "1",
                      "--store", tmp_path / "s.db")  # fmt: skip
     assert said.code == 0, said
 

@@ -123,9 +123,16 @@ def test_swept_recipes_show_the_winner_and_charge_for_all() -> None:
     made = report(sweep={"bitfit": (1e-3, 2e-3)}, methods=["full", "bitfit"])
     full, bitfit = made.groups[0].cells
     assert (full.recipes_tried, bitfit.recipes_tried, bitfit.planned) == (1, 2, 3)
-    assert bitfit.tuning_seconds == pytest.approx(6 * 26.0 * 0.62)
+    assert bitfit.tuning_seconds == pytest.approx(3 * 26.0 * 0.62)
     assert (full.swept, bitfit.swept) == ((), ("learning_rate",))
-    assert "learning rate 0.001" in render_html(made)
+    assert [(one.recipe, one.failed) for one in bitfit.tried] == [
+        ({"learning_rate": rate}, False) for rate in (1e-3, 2e-3)
+    ]
+    assert (full.tried, full.expected) == ((), ())
+    assert len(bitfit.expected) == 2
+    page = render_html(made)
+    assert "learning rate 0.001" in page
+    assert 'id="tuning"' in page
     assert len(made.trials) == 6
     assert any("recipes tried: full 1 and bitfit 2" in caution for caution in made.cautions)
 

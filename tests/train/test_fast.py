@@ -24,7 +24,7 @@ from tuneworth.train.fast.dropout import ByteDropout, byte_dropout
 from tuneworth.train.fast.gelu import CompiledGELU
 from tuneworth.train.fast.linear import PackedLinear, TrainedLinear
 from tuneworth.train.fast.norm import CompiledNorm
-from tuneworth.train.loop import Training, train
+from tuneworth.train.loop import Training, Validation, train
 
 TEXTS = [f"film {i} is {'good' if i % 2 else 'bad'} {'so ' * (i % 5)}" for i in range(40)]
 
@@ -50,7 +50,7 @@ def training(
     batches = Batches(tokens.lengths, 8, 3)
     clock = Clock(Budget.parse("3epochs"), batches.steps_per_epoch, torch.device("cpu"))
     return Training(
-        loaded.model, "classification", tokens, torch.tensor([i % 2 for i in range(40)]), np.arange(40), lambda: 50.0,
+        loaded.model, "classification", tokens, torch.tensor([i % 2 for i in range(40)]), np.arange(40), lambda: Validation(50.0),
         Recipe(learning_rate=1e-3, batch_size=8), clock, batches, cost, 15, precision,
         Checkpointer(scratch / "checkpoint.safetensors", every),
     )  # fmt: skip

@@ -21,7 +21,7 @@ from tuneworth.train import flops
 from tuneworth.train.batches import Batches, collate, tokenize
 from tuneworth.train.checkpoint import Checkpointer, LoopState
 from tuneworth.train.clock import Clock
-from tuneworth.train.loop import Training, train
+from tuneworth.train.loop import Training, Validation, train
 from tuneworth.train.optim import learning_rate
 
 CPU = torch.device("cpu")
@@ -48,7 +48,7 @@ def setup(tiny_model: Path, tmp_path: Path) -> Setup:
         recipe = changes.pop("recipe", RECIPE)
         batches = Batches(tokens.lengths, recipe.batch_size, 3)
         return Training(
-            loaded.model, "classification", tokens, LABELS, np.arange(40), lambda: 50.0, recipe,
+            loaded.model, "classification", tokens, LABELS, np.arange(40), lambda: Validation(50.0), recipe,
             Clock(Budget.parse(budget), batches.steps_per_epoch, CPU), batches,
             flops.count(loaded.model, loaded.tokenizer), 3, "fp32",
             Checkpointer(tmp_path / "checkpoint.safetensors", every), **changes,

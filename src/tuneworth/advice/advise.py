@@ -145,6 +145,8 @@ def _candidates(within: Sequence[Cell], evidence: Evidence | None, baseline: flo
             method=cell.method, score=trained_mean(cell, baseline) or 0.0, behind=(regret.low if regret else 0.0, high),
             status=evidence.status[cell.method] if evidence else "open", seeds=len(cell.scores),
             collapsed=evidence.collapsed.get(cell.method, 0) if evidence else 0,
+            recipes_tried=cell.recipes_tried, tuning_seconds=cell.tuning_seconds,
+            expected_validation=cell.expected,
             trainable_share=cell.trainable_share, train_seconds=cell.train_seconds,
             peak_memory_bytes=cell.peak_memory_bytes, delta_bytes=cell.delta_bytes,
         ))  # fmt: skip

@@ -9,8 +9,20 @@ from tuneworth.spec import FileTask, StudySpec
 __all__ = ["compare_command"]
 
 DEFAULTS = {name: field.default for name, field in StudySpec.model_fields.items()}
-COMPARED = ("name", "models", "methods", "tasks", "fractions", "budgets", "seeds", "task", "stated", "max_length")
-"""What `compare` can set, and what the store does."""
+COMPARED = (
+    "name",
+    "models",
+    "methods",
+    "tasks",
+    "fractions",
+    "budgets",
+    "seeds",
+    "tune",
+    "task",
+    "stated",
+    "max_length",
+)
+"""What `compare` can set (a study that goes on keeps its `tune` unsaid), and what the store does."""
 
 
 def compare_command(spec: StudySpec, **flags: str) -> str | None:

@@ -15,7 +15,7 @@ strong    inside on these test examples, at a confidence that allows for a look 
           compared; at least 10 seeds paired between any two methods that are not outside; and no doubt: none of these has
           failed or collapsed trials (no better than the baseline), or ran in another environment than those it is
           compared with; none within the limits was undertrained or is left out for want of seeds; the test texts are not
-          among the training texts; and one answer weighs no more than the margin
+          among the training texts; one answer weighs no more than the margin; and all methods were tuned with the same effort
 moderate  inside on these test examples at the confidence, with at least 3 seeds so paired
 weak      no method is inside at the confidence, but one is at 80%; or all that are not outside answer every test example
           alike; or it is inside on so few test examples that one answer weighs more than the margin, and not for new data; or
@@ -165,7 +165,8 @@ def weigh(
     look = max((look for look in LOOKS if look <= seeds), default=FEW)
     lasting = bounds(names, level(look, confidence))[chosen.method].status(margin) == "inside"
     anywhere = found.wide is not None and found.wide[chosen.method].status(margin) == "inside"
-    strong = lasting and anywhere and seeds >= ENOUGH and not found.doubts and not found.small
+    same_effort = len({cell.effort for cell in everyone}) == 1  # a beaten method may be one that was not tuned
+    strong = lasting and anywhere and seeds >= ENOUGH and same_effort and not found.doubts and not found.small
     missed = any(
         (trained_mean(cell, baseline) or 0.0) > (trained_mean(chosen, baseline) or 0.0)
         for cell in everyone if cell.method in found.sparse

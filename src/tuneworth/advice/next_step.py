@@ -54,10 +54,12 @@ def cautions(case: Case) -> tuple[str, ...]:
     if flat and evidence.learnt and evidence.seeds >= FEW:
         found.append(f"Not clearly above the baseline of {words.points(case.group.baseline)}, and so never recommended: "
                      f"{words.listed(flat)}.")  # fmt: skip
-    efforts = {cell.method: cell.recipes_tried for cell in case.within}
-    if len(set(efforts.values())) > 1:
+    if len({cell.effort for cell in case.within}) > 1:
+        efforts = {cell.method: cell.recipes_tried for cell in case.within}
         each = words.listed([f"{method} {number}" for method, number in efforts.items()])
-        found.append(f"Unequal tuning effort (recipes tried: {each}) favours the more tuned.")
+        found.append(
+            f"Unequal tuning effort (recipes tried: {each}) favours the more tuned, so the evidence is at most moderate."
+        )
     if case.chosen and (evidence.grade == "moderate" or evidence.small) and len(case.within) > 1:
         found += _on_new_data(case, evidence)
     if evidence.grade == "strong" and len(case.within) > 1:
@@ -142,6 +144,8 @@ def next_command(case: Case) -> str | None:
         return f"{run} --retry-failed"
     if evidence.in_doubt(evidence.mixed) or evidence.wide is None:
         return f"{run} --store fresh.db"
+    if len({cell.effort for cell in case.within}) > 1:
+        return _changed(case, "tune = 3 in it, and no lists of rates")
     if look and (evidence.seeds < ENOUGH or evidence.in_doubt(list(evidence.collapsed))):
         return _changed(case, f"seeds = {look}", seeds=str(look))
     return _changed(case, "more test examples")

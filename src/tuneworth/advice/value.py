@@ -56,6 +56,11 @@ class Candidate(Frozen):
     status: Status
     seeds: int
     collapsed: int
+    recipes_tried: int
+    tuning_seconds: float
+    """Training time that went into choosing its recipe."""
+    expected_validation: tuple[float, ...]
+    """The expected best validation score after 1, 2, ... of the recipes tried (`Cell.expected`)."""
     trainable_share: float | None
     train_seconds: float | None
     peak_memory_bytes: float | None

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 PANEL = "Train"
 DEFAULT_BUDGET = "3epochs"
+DEFAULT_TUNE = 3
 
 
 @app.command(rich_help_panel=PANEL)
@@ -112,6 +113,11 @@ def compare(
         ),
     ] = None,
     seeds: Annotated[int, typer.Option(help="How many seeds; 3 or more let the report say something.")] = 3,
+    tune: Annotated[
+        int | None,
+        typer.Option(min=1, max=9, help="Learning rates that each method tries first, chosen on validation; 1: the default alone.  "
+                     "[default: 3]"),
+    ] = None,
     name: Annotated[str | None, typer.Option(help="The study's name; else that of the training file.")] = None,
     store: Store = None, workers: Workers = "auto", device: Device = "auto", dry_run: DryRun = False,
     retry_failed: Retry = False, allow_pickle: Pickle = False, checkpoint_every: CheckpointEvery = 30.0,
@@ -141,11 +147,14 @@ def compare(
             "name": _study_name(train) if name is None else name,
             "models": [model], "methods": _split(methods), "tasks": [train.stem],
             "fractions": [_number(part) for part in _split(fractions)], "budgets": _split(budget or DEFAULT_BUDGET), "seeds": seeds,
-            "task": {train.stem: task}, "max_length": int(max_length) if max_length.isdecimal() else max_length,
+            "tune": tune or DEFAULT_TUNE, "task": {train.stem: task}, "max_length": int(max_length) if max_length.isdecimal() else max_length,
         },
         "the command line",
     )  # fmt: skip
     question, study = _question(until_decided, margin, confidence), Study(spec, store)
+    begun = study.known_spec() if tune is None else None
+    if begun is not None:
+        study = _with(study, tune=begun.tune)
     if budget is None:
         study, workers, time_limit = _with_budget(study, question, time_limit, workers, device, allow_pickle)
     _run(
@@ -224,12 +233,13 @@ def _with_budget(
         found = pace.measure(prepared, data, workers)
         epochs, whole = found.epochs(limit, most.amount), found.seconds(most.amount)
         if epochs < most.amount:
-            batch = pace.batch_size(prepared.trials[0].recipe.batch_size, epochs / most.amount)
+            batch = pace.batch_size(prepared.candidates[0].recipe.batch_size, epochs / most.amount)
             study = _with(study, recipe={method: {"batch_size": batch} for method in study.spec.methods})
             found = pace.measure(study.prepare(allow_pickle, question is not None), data, workers)
             epochs = found.epochs(limit, epochs)
     if epochs < most.amount:
-        say(f"{most} of {len(prepared.trials)} trials would take some {duration(whole)} here, {epochs:g} some "
+        compared = sum(trial.seed in study.spec.seeds for trial in prepared.candidates)
+        say(f"{most} of {compared} trials would take some {duration(whole)} here, {epochs:g} some "
             f"{duration(found.seconds(epochs))}: each gets {epochs:g}epochs, in batches of {batch}, which keeps the number of "
             f"steps (--budget decides it yourself)\n")  # fmt: skip
     study = _with(study, budgets=(Budget(amount=epochs, unit="epochs"),))
@@ -304,15 +314,21 @@ def _show_plan(study: Study, allow_pickle: bool, question: Question | None) -> N
     from tuneworth.set_aside import left_out, why
 
     prepared = study.prepare(allow_pickle, question is not None)
-    trials = prepared.trials
     done = study.known_keys()
+    tuned = prepared.tuning.grow(prepared.candidates, prepared.earlier)
+    trials = [trial for trial in prepared.trials if trial.tunes is None]
+    trials += [t for t in prepared.candidates if t.cell in tuned.open and t.seed in study.spec.seeds]
     missing = [trial for trial in trials if trial.key not in done]
     cells = len({trial.cell for trial in trials})
     for line in prepared.said:
         say(line)
     say(f"study {study.spec.name}: {len(trials)} trials in {cells} cells, {len(trials) - len(missing)} there already")
-    if old := left_out(prepared.earlier, trials):
-        say(f"{why(old, trials)}: {len(old)} of its earlier trials will be kept, but not shown")
+    if old := left_out(prepared.earlier, prepared.trials):
+        say(f"{why(old, prepared.trials)}: {len(old)} of its earlier trials will be kept, but not shown")
+    if tuned.trials:
+        raced = len({trial.cell for trial in tuned.trials})
+        say(f"before them, {study.spec.tune} learning rates of each method race in {raced} cells, in short trials, by validation "
+            f"loss; {len(tuned.open)} races are open")  # fmt: skip
     if question:
         seeds = len({trial.seed for trial in prepared.candidates})
         say(

@@ -18,9 +18,10 @@ class Head:
     name: ClassVar = "head"
     summary: ClassVar = "the task head alone; the pre-trained model stays frozen"
     source: ClassVar = (
-        "the frozen 'default' model of arXiv 2401.04051, which states no recipe; learning rate our choice, not swept"
+        "the frozen 'default' model of arXiv 2401.04051, which states no recipe; learning rate: where a short budget comes near to "
+        "logistic regression on the same features (docs/log.md)"
     )
-    recipe: ClassVar = Recipe(learning_rate=5e-3)
+    recipe: ClassVar = Recipe(learning_rate=5e-2)
     Options: ClassVar = methods.Options
 
     def apply(self, model: PreTrainedModel, options: methods.Options, generator: torch.Generator) -> None:

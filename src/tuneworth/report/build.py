@@ -110,7 +110,8 @@ def _key_numbers(progress: Progress, groups: Sequence[Group], done: Sequence[Row
             few = "too few for a ranking" if counts[-1] < FEW else f"fewer than {FEW} carry no ranking"
         seeds = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
         numbers.append(("Seeds a cell", seeds, few))
-    spent = sum(row["train_seconds"] or 0 for row in done)
+    races = sum(cell.tuning_seconds for group in groups for cell in group.cells if cell.raced)
+    spent = races + sum(row["train_seconds"] or 0 for row in done)
     beside = sum((row["eval_seconds"] or 0) + (row["setup_seconds"] or 0) for row in done)
     numbers.append(("Training time", words.seconds(spent), f"and {words.seconds(beside)} for evaluation and set-up"))
     return tuple(numbers)
@@ -130,8 +131,8 @@ def _cautions(progress: Progress, groups: Sequence[Group], environment: Sequence
         cells = sum(1 for number in counts if number < FEW)
         found.append(f"Fewer than {FEW} seeds in {cells} of {words.several(len(counts), 'cell')} with results: "
                      "chance can turn their order, so read no ranking from them.")  # fmt: skip
-    efforts = {cell.method: cell.recipes_tried for group in groups for cell in group.cells}
-    if len(set(efforts.values())) > 1:
+    if any(len({cell.effort for cell in group.cells}) > 1 for group in groups):
+        efforts = {cell.method: cell.recipes_tried for group in groups for cell in group.cells}
         each = words.listed([f"{method} {number}" for method, number in efforts.items()])
         found.append(
             f"Methods were not tuned with the same effort (recipes tried: {each}), which favours the more tuned."

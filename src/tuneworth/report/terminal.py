@@ -45,7 +45,7 @@ def _lines(report: Report, groups: tuple[Group, ...]) -> Lines:
     parts: list[RenderableType] = []
     width = max((len(cell.method) for group in groups for cell in group.cells), default=0)
     for group in groups:
-        parts += [_title(group, report), Fitted(_table(group, report, min(max(width, 8), 15))), Text()]
+        parts += [_title(group, report), Fitted(_table(group, report, min(max(width, 8), 15))), *_tuned(group), Text()]
     parts += [Text(f"! {caution}", style="yellow") for caution in report.cautions]
     parts += [Text(f"  {failure.trial}: {failure.error}") for failure in report.failures[:SHOWN]]
     if len(report.failures) > SHOWN:
@@ -54,6 +54,17 @@ def _lines(report: Report, groups: tuple[Group, ...]) -> Lines:
         parts.append(Text())
     parts += [Padding(_advice(advice, several=len(report.plain) > 1), (0, 0, 1, 0)) for advice in report.plain]
     return Lines(*parts)
+
+
+def _tuned(group: Group) -> list[RenderableType]:
+    """What each method's learning rate was chosen from, and what that cost."""
+    from rich.text import Text
+
+    each = [
+        f"{cell.method} {cell.recipe['learning_rate']:g} ({cell.recipes_tried} tried, {words.seconds(cell.tuning_seconds)})"
+        for cell in group.cells if cell.tried
+    ]  # fmt: skip
+    return [Text(f"chosen on validation: {', '.join(each)}", style="dim")] if each else []
 
 
 def _advice(advice: Plain, several: bool) -> Text:

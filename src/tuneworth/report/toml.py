@@ -12,7 +12,7 @@ from tuneworth.spec import StudySpec
 __all__ = ["to_toml"]
 
 _LISTS = ("models", "methods", "tasks", "fractions")
-_SINGLE = ("max_length", "evaluations", "precision", "deltas")
+_SINGLE = ("tune", "max_length", "evaluations", "precision", "deltas")
 
 
 def to_toml(spec: StudySpec) -> str:

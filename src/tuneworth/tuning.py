@@ -1,0 +1,195 @@
+"""Learning rates, tuned alike: which trials choose a method's rate, and which one they chose. Pure: records in, trials out.
+
+In each cell of a study with `tune = N`, N rates race: the default, a third of it, three times it, and so on outward. A *heat*
+gives every rate that is left one trial at a part of the cell's budget, with a schedule of its own; the better half, by
+validation loss, goes into the next one, three times as long and on the next seed, until two have raced (successive halving:
+Jamieson and Talwalkar 2016, arXiv 1502.07943). Where the best of the first heat lies at the edge of what was tried, one rate
+more on that side joins the heat. The test split is not read. A tie goes to the rate nearest to the default.
+
+Nothing but recorded trials decides, so the same records give the same race, wherever it was interrupted.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from tuneworth.spec import Budget, Recipe, TrialRecord, TrialSpec
+
+__all__ = ["Tuned", "Tuning", "effort"]
+
+FACTOR = 3.0
+"""From one rate to the next: within a factor of three of its best rate, a method loses little (docs/log.md)."""
+LONGER = 3.0
+"""How many times as long the next heat is."""
+MOST = 1 / 3
+"""Of the training time of a cell's seeds, what its race may take: a quarter of the whole."""
+SEEDS = 3
+"""Seeds beyond which a race gets no longer, so that more seeds make its share smaller, and change no rate."""
+STEPS = 20
+"""Steps of a heat, at least (or the whole budget, where that is less): before, no rate has shown what it can do."""
+TIE = 0.01
+"""Of the loss: as much as two runs of one rate differ by."""
+
+Cell = tuple[str, str, str, float, str]
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """What the records ask for and what they decide."""
+
+    trials: list[TrialSpec] = field(default_factory=list)
+    """Of all races so far, those that have ended included."""
+    recipes: Mapping[Cell, Recipe] = field(default_factory=dict)
+    """Of the races that have ended."""
+    open: frozenset[Cell] = frozenset()
+    """The cells whose race goes on."""
+
+    def of(self, candidates: Sequence[TrialSpec]) -> list[TrialSpec]:
+        """The same trials with the rates that were chosen; without those whose rate is not chosen yet."""
+        return [self._with_its_recipe(trial) for trial in candidates if trial.cell not in self.open]
+
+    def _with_its_recipe(self, trial: TrialSpec) -> TrialSpec:
+        return _changed(trial, recipe=self.recipes.get(trial.cell, trial.recipe))
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """How a study is tuned: `rates` a method (1: not at all), on the first of its `seeds`. `examples`: of the training split,
+    by task; a task that is missing has no least length of a heat."""
+
+    rates: int = 1
+    seeds: tuple[int, ...] = (0,)
+    examples: Mapping[str, int] = field(default_factory=dict)
+
+    def grow(self, candidates: Sequence[TrialSpec], records: Iterable[TrialRecord]) -> Tuned:
+        """From the trials to be compared, with their default recipes, and what is recorded. Cells in which the user listed
+        recipes of his own are left to those."""
+        if self.rates < 2:
+            return Tuned()
+        ended = {record.trial.key: record for record in records if record.state in ("done", "failed")}
+        cells: dict[Cell, list[TrialSpec]] = {}
+        for trial in candidates:
+            cells.setdefault(trial.cell, []).append(trial)
+        trials: list[TrialSpec] = []
+        recipes: dict[Cell, Recipe] = {}
+        raced = {cell: some[0] for cell, some in cells.items() if all(one.recipe == some[0].recipe for one in some)}
+        for cell, trial in raced.items():
+            mine, chosen = self._race(trial, ended)
+            trials += mine
+            if chosen is not None:
+                recipes[cell] = chosen
+        trials.sort(key=lambda trial: trial.budget.timed)  # those need the machine to themselves
+        return Tuned(trials, recipes, frozenset(raced.keys() - recipes.keys()))
+
+    def _race(self, trial: TrialSpec, ended: Mapping[str, TrialRecord]) -> tuple[list[TrialSpec], Recipe | None]:
+        """One cell's trials so far, and its recipe once the race is over."""
+        asked: list[TrialSpec] = []
+        left = places(self.rates)
+        for number, (budget, keep) in enumerate(self._heats(trial)):
+            seed = self.seeds[number % len(self.seeds)]
+
+            def run(place: int, budget: Budget = budget, seed: int = seed) -> TrialSpec:
+                return _changed(trial, recipe=_recipe(trial.recipe, place), seed=seed, budget=budget, tunes=trial.budget,
+                                evaluations=1)  # fmt: skip
+
+            heat = {place: run(place) for place in left}
+            asked += heat.values()
+            if any(one.key not in ended for one in heat.values()):
+                return asked, None
+            losses = {place: _loss(ended[one.key]) for place, one in heat.items()}
+            beyond = _beyond(losses) if number == 0 else None
+            if beyond is not None:
+                asked.append(run(beyond))
+                if asked[-1].key not in ended:
+                    return asked, None
+                losses[beyond] = _loss(ended[asked[-1].key])
+            left = _best(losses, keep)
+        return asked, _recipe(trial.recipe, left[0])
+
+    def _heats(self, trial: TrialSpec) -> list[tuple[Budget, int]]:
+        """(budget, how many go on) of each heat. One that would be no longer than the one before is left out."""
+        sizes = _sizes(self.rates)
+        first = effort(self.rates, len(self.seeds)) / sum(size * LONGER**k for k, size in enumerate(sizes))
+        heats: list[tuple[Budget, int]] = []
+        for k, keep in enumerate([*sizes[1:], 1]):
+            budget = self._part(trial, first * LONGER**k)
+            if heats and budget.amount <= heats[-1][0].amount:
+                heats[-1] = (heats[-1][0], keep)
+            else:
+                heats.append((budget, keep))
+        return heats
+
+    def _part(self, trial: TrialSpec, share: float) -> Budget:
+        whole = trial.budget
+        least = 0.0
+        if whole.unit == "steps":
+            least = STEPS
+        elif whole.unit == "epochs" and trial.task in self.examples:
+            least = STEPS * trial.recipe.batch_size / max(1.0, trial.fraction * self.examples[trial.task])
+        amount = float(f"{max(share * whole.amount, least):.3g}")
+        if whole.unit == "steps":
+            amount = math.ceil(amount)
+        return Budget(amount=min(whole.amount, amount), unit=whole.unit)
+
+
+def effort(rates: int, seeds: int) -> float:
+    """What a race takes at most, as a share of the budget of one of the cell's trials; heats of the least length aside."""
+    return MOST * min(seeds, SEEDS) if rates > 1 else 0.0
+
+
+def places(rates: int) -> list[int]:
+    """Where the first heat's rates stand, in factors from the default: 0, 1, -1, 2, -2, ..."""
+    return [(k + 1) // 2 * (1 if k % 2 else -1) for k in range(rates)]
+
+
+def _sizes(rates: int) -> list[int]:
+    """How many trials each heat has at most: the first with one beyond the edge."""
+    sizes, left = [rates + 1], rates
+    while left > 2:
+        left = math.ceil(left / 2)
+        sizes.append(left)
+    return sizes
+
+
+def _recipe(default: Recipe, place: int) -> Recipe:
+    """Two digits: a rate that one can read and write."""
+    if place == 0:
+        return default
+    return default.model_copy(update={"learning_rate": float(f"{default.learning_rate * FACTOR**place:.2g}")})
+
+
+def _loss(record: TrialRecord) -> float:
+    """On the validation split; inf where the trial failed or diverged."""
+    found = record.result.validation_loss if record.result else None
+    return math.inf if found is None or math.isnan(found) else found
+
+
+def _best(losses: Mapping[int, float], number: int) -> list[int]:
+    """The best places, best first. Where all have failed, those nearest to the default."""
+    best: list[int] = []
+    left = dict(losses)
+    while left and len(best) < number:
+        least = min(left.values())
+        tied = [place for place, loss in left.items() if loss <= least + TIE * abs(least)]
+        best.append(min(tied, key=lambda place: (abs(place), left[place], place)))
+        del left[best[-1]]
+    return best
+
+
+def _beyond(losses: Mapping[int, float]) -> int | None:
+    """The next place outward, where the best is the outermost on its side."""
+    [best] = _best(losses, 1)
+    if math.isinf(losses[best]):
+        return None
+    if best == max(losses):
+        return best + 1
+    return best - 1 if best == min(losses) else None
+
+
+def _changed(trial: TrialSpec, **changes: object) -> TrialSpec:
+    """Not `model_copy`, which would keep the key."""
+    if all(getattr(trial, name) == value for name, value in changes.items()):
+        return trial
+    return TrialSpec.model_validate({name: getattr(trial, name) for name in TrialSpec.model_fields} | changes)
