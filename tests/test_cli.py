@@ -129,7 +129,7 @@ def test_results_as_json_hold_what_is_promised(ran: Ran) -> None:
     rows = results("reviews", ran.store)
     assert [(row["seed"], row["method"]) for row in rows] == [(0, "head"), (0, "bitfit"), (1, "head"), (1, "bitfit")]
     extras = ["validation_score", "train_flops", "micro_batch", "notes", "options", "selected"]
-    extras += ["stream", "chunks", "stages"]
+    extras += ["data", "stream", "chunks", "stages", "validation_loss", "tuning"]
     for row in rows:
         assert list(row) == [*PROMISED, *extras]
         assert (row["study"], row["task"], row["state"], row["metric"]) == ("reviews", "reviews", "done", "accuracy")
@@ -137,7 +137,7 @@ def test_results_as_json_hold_what_is_promised(ran: Ran) -> None:
         assert 0 <= row["score"] <= 100
         assert row["score"] == row["metrics"]["accuracy"]
         assert row["baseline_score"] == 50.0
-        assert list(row["curve"][-1]) == ["step", "seconds", "examples", "loss", "score"]
+        assert list(row["curve"][-1]) == ["step", "seconds", "examples", "loss", "score", "validation_loss"]
         assert {"torch", "python", "device", "precision"} <= set(row["environment"])
     kept = [Path(row["delta_path"]) for row in rows if row["delta_path"]]
     assert len(kept) == 2  # the best of each cell

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
 from commands import tuneworth
 from killable import ended as ended_well
@@ -17,9 +19,12 @@ from killable import start
 from synthetic import Ledger, measure
 from test_study import run_here
 from test_until_decided import wait_until_done
+from tuneworth import words
 from tuneworth.errors import SpecError
 from tuneworth.looks import Question
 from tuneworth.plan import check, expand
+from tuneworth.report import build, terminal
+from tuneworth.report.html import render_html
 from tuneworth.results import rows, tuning_seconds
 from tuneworth.spec import StudySpec, TrialRecord, TrialSpec
 from tuneworth.store import open_store
@@ -146,6 +151,28 @@ def test_trials_of_a_race_are_no_rows() -> None:
     tried = [(trial["learning_rate"], trial["budget"], trial["validation_loss"]) for trial in table[0]["tuning"]]
     assert tried == [(t.recipe.learning_rate, str(t.budget), near(5e-5)(t)) for t in plans[-1]]
     assert list(tuning_seconds(table).values()) == [2.0 * len(plans[-1])]
+
+
+def test_what_was_tried_is_shown_with_its_price() -> None:
+    spec = spec_of(seeds=2)
+    plans, _ = race(spec, near(5e-5))
+    records = [ended(trial, near(5e-5)) for trial in plans[-1]]
+    tuned = Tuning(3, spec.seeds, EXAMPLES).grow(candidates_of(spec), records)
+    table = rows(Ledger(spec, [*records, *(ended(t, near(5e-5)) for t in tuned.of(candidates_of(spec)))]), "first")
+    made = build(table, spec)
+    full, bitfit = made.groups[0].cells
+    assert (full.recipes_tried, bitfit.recipes_tried) == (3, 4), "bitfit went beyond the edge"
+    assert full.effort == bitfit.effort
+    assert not any("same effort" in caution for caution in made.cautions)
+    assert [one.recipe["learning_rate"] for one in full.tried] == [5e-5, 1.5e-4, 1.7e-5]
+    assert len(full.expected) == 3
+    spent = sum(cell.tuning_seconds for cell in made.groups[0].cells) + 2.0 * 4
+    assert ("Training time", words.seconds(spent)) in [(label, number) for label, number, _ in made.key_numbers]
+    page = render_html(made)
+    assert "<b>5e-05</b>" in page
+    with_console = Console(width=200, record=True, file=io.StringIO())
+    terminal.show(made, with_console)
+    assert "chosen on validation: full 5e-05 (3 tried, 10 s), bitfit" in with_console.export_text()
 
 
 @pytest.mark.parametrize(

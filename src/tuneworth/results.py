@@ -42,8 +42,8 @@ KEYS = (
     "study", "key", "model", "method", "task", "fraction", "budget", "seed", "recipe", "state", "metric", "score",
     "metrics", "baseline_score", "curve", "train_seconds", "eval_seconds", "setup_seconds", "steps", "examples_seen",
     "trainable_parameters", "total_parameters", "peak_memory_bytes", "delta_bytes", "delta_path", "attempt", "error",
-    "environment", "validation_score", "validation_loss", "train_flops", "micro_batch", "notes", "options", "selected",
-    "data", "stream", "chunks", "stages", "host", "tuning",
+    "environment", "validation_score", "train_flops", "micro_batch", "notes", "options", "selected",
+    "data", "stream", "chunks", "stages", "host", "validation_loss", "tuning",
 )  # fmt: skip
 
 
