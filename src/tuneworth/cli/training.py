@@ -147,7 +147,8 @@ def compare(
             "name": _study_name(train) if name is None else name,
             "models": [model], "methods": _split(methods), "tasks": [train.stem],
             "fractions": [_number(part) for part in _split(fractions)], "budgets": _split(budget or DEFAULT_BUDGET), "seeds": seeds,
-            "tune": tune or DEFAULT_TUNE, "task": {train.stem: task}, "max_length": int(max_length) if max_length.isdecimal() else max_length,
+            "tune": tune or DEFAULT_TUNE, "task": {train.stem: task},
+            "max_length": int(max_length) if max_length.isdecimal() else max_length,
         },
         "the command line",
     )  # fmt: skip
