@@ -129,7 +129,7 @@ def test_results_as_json_hold_what_is_promised(ran: Ran) -> None:
     rows = results("reviews", ran.store)
     assert [(row["seed"], row["method"]) for row in rows] == [(0, "head"), (0, "bitfit"), (1, "head"), (1, "bitfit")]
     extras = ["validation_score", "train_flops", "micro_batch", "notes", "options", "selected"]
-    extras += ["data", "stream", "chunks", "stages", "validation_loss", "tuning"]
+    extras += ["data", "stream", "chunks", "stages", "host", "validation_loss", "tuning"]
     for row in rows:
         assert list(row) == [*PROMISED, *extras]
         assert (row["study"], row["task"], row["state"], row["metric"]) == ("reviews", "reviews", "done", "accuracy")

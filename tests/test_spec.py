@@ -241,13 +241,14 @@ TRIAL: dict[str, Any] = {
     "options": {"subset": "all", "add_missing": False}, "recipe": Recipe(learning_rate=1e-3), "task": "glue/mrpc",
     "task_fingerprint": "t" * 16, "fraction": 0.3, "budget": Budget(amount=3, unit="epochs"), "seed": 7,
     "max_length": 128, "evaluations": 5, "precision": "auto", "engine": 1, "stream": None,
+    "tunes": None,
 }  # fmt: skip
 STREAM: dict[str, Any] = {"kind": "data", "tasks": ("glue/mrpc",), "length": 800, "chunk": 100}
 DECIDES: dict[str, Any] = {
     "model_fingerprint": "n" * 16, "kind": "full", "options": {"subset": "all", "add_missing": True},
     "recipe": Recipe(learning_rate=2e-3), "task_fingerprint": "u" * 16, "fraction": 0.30000001,
     "budget": Budget(amount=3, unit="steps"), "seed": 8, "max_length": 64, "evaluations": 4, "precision": "fp32",
-    "engine": 2, "stream": StreamTrial(**STREAM),
+    "engine": 2, "stream": StreamTrial(**STREAM), "tunes": Budget(amount=9, unit="epochs"),
 }  # fmt: skip
 NAMES = {"model": "./minilm", "method": "bitfit", "task": "mine"}
 
