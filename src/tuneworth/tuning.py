@@ -3,8 +3,9 @@
 In each cell of a study with `tune = N`, N rates race: the default, a third of it, three times it, and so on outward. A *heat*
 gives every rate that is left one trial at a part of the cell's budget, with a schedule of its own; the better half, by
 validation loss, goes into the next one, three times as long and on the next seed, until two have raced (successive halving:
-Jamieson and Talwalkar 2016, arXiv 1502.07943). Where the best of the first heat lies at the edge of what was tried, one rate
-more on that side joins the heat. The test split is not read. A tie goes to the rate nearest to the default.
+Jamieson and Talwalkar 2016, arXiv 1502.07943). Where the best of the last heat lies at the edge of what was tried, one rate
+more on that side joins that heat: in the longest one, since the shorter the training, the larger the rate that is best in it.
+The test split is not read. A tie goes to the rate nearest to the default.
 
 Nothing but recorded trials decides, so the same records give the same race, wherever it was interrupted.
 """
@@ -20,7 +21,7 @@ from tuneworth.spec import Budget, Recipe, TrialRecord, TrialSpec
 __all__ = ["Tuned", "Tuning", "effort"]
 
 FACTOR = 3.0
-"""From one rate to the next: within a factor of three of its best rate, a method loses little (docs/log.md)."""
+"""From one rate to the next: three rates then span what learning rates are swept over, a factor of ten."""
 LONGER = 3.0
 """How many times as long the next heat is."""
 MOST = 1 / 3
@@ -86,8 +87,9 @@ class Tuning:
     def _race(self, trial: TrialSpec, ended: Mapping[str, TrialRecord]) -> tuple[list[TrialSpec], Recipe | None]:
         """One cell's trials so far, and its recipe once the race is over."""
         asked: list[TrialSpec] = []
-        left = places(self.rates)
-        for number, (budget, keep) in enumerate(self._heats(trial)):
+        left = tried = places(self.rates)
+        heats = self._heats(trial)
+        for number, (budget, keep) in enumerate(heats):
             seed = self.seeds[number % len(self.seeds)]
 
             def run(place: int, budget: Budget = budget, seed: int = seed) -> TrialSpec:
@@ -99,7 +101,7 @@ class Tuning:
             if any(one.key not in ended for one in heat.values()):
                 return asked, None
             losses = {place: _loss(ended[one.key]) for place, one in heat.items()}
-            beyond = _beyond(losses) if number == 0 else None
+            beyond = _beyond(losses, tried) if number == len(heats) - 1 else None
             if beyond is not None:
                 asked.append(run(beyond))
                 if asked[-1].key not in ended:
@@ -111,7 +113,8 @@ class Tuning:
     def _heats(self, trial: TrialSpec) -> list[tuple[Budget, int]]:
         """(budget, how many go on) of each heat. One that would be no longer than the one before is left out."""
         sizes = _sizes(self.rates)
-        first = effort(self.rates, len(self.seeds)) / sum(size * LONGER**k for k, size in enumerate(sizes))
+        cost = sum(size * LONGER**k for k, size in enumerate(sizes)) + LONGER ** (len(sizes) - 1)  # one beyond the edge
+        first = effort(self.rates, len(self.seeds)) / cost
         heats: list[tuple[Budget, int]] = []
         for k, keep in enumerate([*sizes[1:], 1]):
             budget = self._part(trial, first * LONGER**k)
@@ -145,11 +148,10 @@ def places(rates: int) -> list[int]:
 
 
 def _sizes(rates: int) -> list[int]:
-    """How many trials each heat has at most: the first with one beyond the edge."""
-    sizes, left = [rates + 1], rates
-    while left > 2:
-        left = math.ceil(left / 2)
-        sizes.append(left)
+    """How many rates each heat begins with."""
+    sizes = [rates]
+    while sizes[-1] > 2:
+        sizes.append(math.ceil(sizes[-1] / 2))
     return sizes
 
 
@@ -178,14 +180,14 @@ def _best(losses: Mapping[int, float], number: int) -> list[int]:
     return best
 
 
-def _beyond(losses: Mapping[int, float]) -> int | None:
-    """The next place outward, where the best is the outermost on its side."""
+def _beyond(losses: Mapping[int, float], tried: Sequence[int]) -> int | None:
+    """The next place outward, where the best is the outermost on its side of all that were tried."""
     [best] = _best(losses, 1)
     if math.isinf(losses[best]):
         return None
-    if best == max(losses):
+    if best == max(tried):
         return best + 1
-    return best - 1 if best == min(losses) else None
+    return best - 1 if best == min(tried) else None
 
 
 def _changed(trial: TrialSpec, **changes: object) -> TrialSpec:
