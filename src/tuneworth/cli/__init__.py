@@ -29,6 +29,8 @@ def main(arguments: list[str] | None = None) -> Any:
     the output any more."""
     import signal
 
+    if sys.stdout is None:  # closed by who called (`>&-`): nobody reads, and nothing else is wrong
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - it ends with the process
     forgive(sys.stdout, sys.stderr)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill stops as cleanly as Ctrl-C
     if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # nohup ignores it
