@@ -11,7 +11,8 @@ import pytest
 
 from conftest import silent
 from tuneworth.errors import WriteError
-from tuneworth.study import Board, Study
+from tuneworth.progress import Board
+from tuneworth.study import Study
 
 
 @pytest.fixture

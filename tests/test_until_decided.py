@@ -133,7 +133,7 @@ def test_time_limits_in_a_row_give_the_same_trials(clear: Study, tmp_path: Path)
 def test_when_the_time_is_up_a_trial_is_given_back_with_its_checkpoint(
     make_study: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tuneworth.study.LAST_SECONDS", 0.0)
+    monkeypatch.setattr("tuneworth.run.LAST_SECONDS", 0.0)
     study = make_study(methods=["full"], budgets=["100000steps"], seeds=2, evaluations=1)
     study.prepare()
     started = time.monotonic()

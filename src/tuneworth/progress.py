@@ -81,8 +81,32 @@ class Board:
     deadline: float = float("inf")
     """On the monotonic clock: when nothing new starts any more."""
     growing: bool = False
-    """More seeds may follow where the question is open by then."""
+    """More trials may follow, as the results ask for them."""
     forecast: Forecast = field(default_factory=Forecast)
+    started: dict[str, float] = field(default_factory=dict)
+    """When the trials running here began, on the monotonic clock."""
+
+    def plan(self, records: Iterable[TrialRecord]) -> None:
+        """What is to be run now, that which has ended included."""
+        self.waiting = {one.trial.key: one.trial for one in records if one.state in ("pending", "running")}
+
+    def begins(self, record: TrialRecord) -> None:
+        self.running[record.trial.key] = record
+        self.started[record.trial.key] = time.monotonic()
+
+    def goes_on(self, event: Progress) -> None:
+        self.progress[event.key] = event
+        seconds = time.monotonic() - self.started[event.key]
+        self.forecast.going(self.running[event.key].trial, event.share, seconds)
+
+    def ends(self, key: str, for_good: bool) -> TrialRecord:
+        """A trial that runs here no more; one that ended for good tells how long others will take."""
+        record, seconds = self.running.pop(key), time.monotonic() - self.started.pop(key)
+        self.progress.pop(key, None)
+        if for_good:
+            self.waiting.pop(key, None)
+            self.forecast.took(record.trial, seconds)
+        return record
 
     @property
     def seconds_left(self) -> float | None:
