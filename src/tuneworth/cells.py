@@ -9,35 +9,67 @@ from math import isnan
 from statistics import fmean, median
 from typing import Any
 
+from tuneworth.results import Cell as CellKey
 from tuneworth.results import Row, Tried, cell_of, tried, tuning_seconds
-from tuneworth.stats import Comparison, compare, expected_best_of, mean, standard_deviation, still_rising, trained_ones
+from tuneworth.stats import (
+    Answers,
+    Comparison,
+    collapsed,
+    compare,
+    expected_best_of,
+    mean,
+    standard_deviation,
+    still_rising,
+    trained_ones,
+)
 from tuneworth.tasks.summary import metric_of
 
-__all__ = ["Cell", "Group", "finished", "group_trials", "judged", "mixed", "trained_mean", "with_failures"]
+__all__ = [
+    "Cell",
+    "Group",
+    "answers_in",
+    "collapsed_seeds",
+    "compared",
+    "difference",
+    "finished",
+    "group_trials",
+    "judged",
+    "left_out",
+    "mixed",
+    "quiet",
+    "with_failures",
+]
 
 STEADY = 1.5
 """How many times longer one seed of a cell may train than another before its time is doubted."""
+
+
+TRAINED = 0.9
+"""The share of a fraction that is trained on; the rest is for validation (tasks.splits.take)."""
 
 
 @dataclass(frozen=True)
 class Cell:
     """One method at one model, task, fraction and budget, over its seeds; the winning recipe where one was swept.
 
-    Numbers are means over the finished seeds, but `peak_memory_bytes`, the largest, and `train_seconds`. None: no seed
+    Costs are means over the finished seeds, but `peak_memory_bytes`, the largest, and `train_seconds`. None: no seed
     finished.
     """
 
     method: str
     scores: Mapping[int, float]
     """Test score by seed, in points."""
+    seen: frozenset[int] | None
+    """The finished seeds that collapsed to one answer for all, by their answers; None: not every answer was kept."""
     validation: float | None
     mean: float | None
+    """The score of the method, wherever it is shown: over the finished seeds by which it is compared (`judged`)."""
     deviation: float | None
+    """Of the same seeds."""
     planned: int
     failed_seeds: tuple[int, ...]
     against_full: Comparison | None
-    """This method minus full, paired by seed, as advice compares them (`judged`); None for full itself, or where no seed
-    is shared."""
+    """This method minus full (`difference`); None for full itself, or where no seed is shared."""
     mixed: bool
     """The paired trials ran on unlike hardware or library versions."""
     trainable_parameters: float | None
@@ -104,7 +136,8 @@ class Group:
     budget: str
     metric: str | None
     baseline: float | None
-    """The score of always answering the majority class, or the mean."""
+    """The score of the best answer that is the same for all: the largest that its trials give, since an older version
+    gave that of the majority class, whatever the metric."""
     cells: tuple[Cell, ...]
     leaked: float = 0.0
     """The share of test texts that stand in the training data too; 0 where nobody counted."""
@@ -114,26 +147,31 @@ def finished(row: Row) -> bool:
     return row["state"] == "done" and row["score"] is not None
 
 
-def group_trials(table: Sequence[Row], reference: str | None, confidence: float = 0.95) -> tuple[Group, ...]:
+def group_trials(
+    table: Sequence[Row], reference: str | None, confidence: float = 0.95,
+    answers: Mapping[CellKey, Answers] | None = None, margin: float = 0.0,
+) -> tuple[Group, ...]:  # fmt: skip
     """Every group of the plan, in plan order of model and task, then by fraction and budget; methods in plan order.
-    `reference`: the method that each cell is compared with, at `confidence`."""
+    `reference`: the method that each cell is compared with, at `confidence` and `margin`. `answers`: test predictions by
+    cell, which say what collapsed and what holds for new data."""
     spent = tuning_seconds(table)
     places: dict[tuple[str, str, float, str], dict[str, list[Row]]] = {}
     for row in table:
         place = row["model"], row["task"], row["fraction"], row["budget"]
         places.setdefault(place, {}).setdefault(row["method"], []).append(row)
     groups = []
-    for (model, task, fraction, budget), methods in places.items():
-        measured = {method: _cell(method, trials, spent[cell_of(trials[0])]) for method, trials in methods.items()}
-        full = measured.get(reference or "")
+    for place, methods in places.items():
         done = [row for trials in methods.values() for row in trials if finished(row)]
         baselines = [row["baseline_score"] for row in done if row["baseline_score"] is not None]
-        baseline = fmean(baselines) if baselines else None
-        cells = tuple(_against(cell, full, baseline, confidence) for cell in measured.values())
+        baseline = max(baselines, default=None)
+        known = {method: (answers or {}).get(cell_of(trials[0])) for method, trials in methods.items()}
+        cells = [
+            _cell(method, trials, spent[cell_of(trials[0])], baseline, known[method])
+            for method, trials in methods.items()
+        ]
         metric = metric_of(done[0]) if done else None
-        groups.append(
-            Group(model, task, fraction, budget, metric, baseline, cells, max(map(_leaked, done), default=0.0))
-        )
+        group = Group(*place, metric, baseline, tuple(cells), max(map(_leaked, done), default=0.0))
+        groups.append(_against(group, reference, answers or {}, margin, confidence))
     return _ordered(groups)
 
 
@@ -145,47 +183,91 @@ def _ordered(groups: list[Group]) -> tuple[Group, ...]:
     return tuple(sorted(groups, key=lambda g: (models(g.model), tasks(g.task), g.fraction, budgets(g.budget))))
 
 
-def _cell(method: str, trials: list[Row], spent: float) -> Cell:
+def _cell(method: str, trials: list[Row], spent: float, baseline: float | None, answers: Answers | None) -> Cell:
     chosen = [row for row in trials if row["selected"]]
     done = [row for row in chosen if finished(row)]
     scores = {row["seed"]: row["score"] for row in done}
-    return Cell(
-        method=method, scores=scores, validation=_over(done, "validation_score"),
-        mean=mean(list(scores.values())) if scores else None,
-        deviation=standard_deviation(list(scores.values())) if scores else None,
+    told = answers is not None and scores.keys() <= answers.predictions.keys()
+    cell = Cell(
+        method=method, scores=scores, seen=collapsed(scores, baseline, answers) if told else None,
+        validation=_over(done, "validation_score"), mean=None, deviation=None,
         planned=len(chosen), failed_seeds=tuple(row["seed"] for row in chosen if row["state"] == "failed"),
         against_full=None, mixed=False,
         trainable_parameters=_over(done, "trainable_parameters"), total_parameters=_over(done, "total_parameters"),
-        train_seconds=_over(done, "train_seconds", _quiet), unsteady=_unsteady(done), eval_seconds=_over(done, "eval_seconds"),
+        train_seconds=_over(done, "train_seconds", quiet), unsteady=_unsteady(done), eval_seconds=_over(done, "eval_seconds"),
         setup_seconds=_over(done, "setup_seconds"), peak_memory_bytes=_over(done, "peak_memory_bytes", max),
         delta_bytes=_over(done, "delta_bytes"), recipe=chosen[0]["recipe"], swept=_swept(trials),
         recipes_tried=_tried(trials), tuning_seconds=spent, tried=tried(trials), raced=bool(trials[0]["tuning"]),
         environment={row["seed"]: _text(row["environment"]) for row in done}, delta_path=_delta_path(done),
         rising=still_rising(_curve(row) for row in done),
     )  # fmt: skip
+    counted = list(compared(cell, baseline).values())
+    return replace(cell, mean=mean(counted), deviation=standard_deviation(counted)) if counted else cell
 
 
 def with_failures(cell: Cell, baseline: float | None) -> Cell:
     """The cell with its failed seeds at the baseline's score: a trial that failed is one that learnt nothing."""
-    return replace(cell, scores={**dict.fromkeys(cell.failed_seeds, baseline or 0.0), **cell.scores})
+    seen = None if cell.seen is None else cell.seen | set(cell.failed_seeds)
+    return replace(cell, scores={**dict.fromkeys(cell.failed_seeds, baseline or 0.0), **cell.scores}, seen=seen)
+
+
+def collapsed_seeds(cell: Cell, baseline: float | None) -> frozenset[int]:
+    """The seeds that learnt nothing: those that collapsed (`stats.collapsed`), and those that failed."""
+    whole = with_failures(cell, baseline)
+    return whole.seen if whole.seen is not None else collapsed(whole.scores, baseline)
 
 
 def judged(cell: Cell, baseline: float | None) -> Cell:
     """The cell with the scores by which it is compared: those of the trials that trained (`stats.trained_ones`)."""
-    return replace(cell, scores=trained_ones(with_failures(cell, baseline).scores, baseline))
+    whole = with_failures(cell, baseline)
+    return replace(cell, scores=trained_ones(whole.scores, baseline, whole.seen))
 
 
-def trained_mean(cell: Cell, baseline: float | None) -> float | None:
-    """The mean of the scores by which the cell is compared; None where no seed finished."""
-    scores = [score for score in judged(cell, baseline).scores.values() if not isnan(score)]
-    return mean(scores) if cell.scores else None
+def compared(cell: Cell, baseline: float | None) -> dict[int, float]:
+    """The scores that the cell's `mean` is of: of the finished seeds by which it is compared."""
+    scores = judged(cell, baseline).scores
+    return {seed: scores[seed] for seed in cell.scores if not isnan(scores[seed])}
 
 
-def _against(cell: Cell, full: Cell | None, baseline: float | None, confidence: float) -> Cell:
-    if full is None or full is cell:
-        return cell
-    found = compare(judged(cell, baseline).scores, judged(full, baseline).scores, 0.0, confidence)
-    return replace(cell, against_full=found, mixed=found is not None and mixed(cell, full))
+def left_out(cell: Cell, baseline: float | None) -> int:
+    """How many finished seeds the cell's `mean` is not of, since they collapsed."""
+    return len(cell.scores) - len(compared(cell, baseline))
+
+
+def answers_in(group: Group, answers: Mapping[CellKey, Answers]) -> dict[str, Answers]:
+    """Predictions by method, of those that have them for every seed."""
+    found = {}
+    for cell in group.cells:
+        known = answers.get((group.model, cell.method, group.task, group.fraction, group.budget))
+        if known is not None and cell.scores and cell.scores.keys() <= known.predictions.keys():
+            found[cell.method] = known
+    return found
+
+
+def difference(
+    group: Group, first: Cell, second: Cell, answers: Mapping[str, Answers], margin: float, confidence: float
+) -> Comparison | None:
+    """First minus second, paired by seed over the trials that trained: on these test examples; on new data, with the
+    `answers` of both methods; and with other training data. The one place where such a figure comes from. None where no seed
+    is shared."""
+    both = (answers[first.method], answers[second.method]) if {first.method, second.method} <= answers.keys() else None
+    mine, theirs = (judged(cell, group.baseline).scores for cell in (first, second))
+    return compare(mine, theirs, margin, confidence, both, TRAINED * group.fraction)
+
+
+def _against(
+    group: Group, reference: str | None, answers: Mapping[CellKey, Answers], margin: float, confidence: float
+) -> Group:
+    full = next((cell for cell in group.cells if cell.method == reference), None)
+    if full is None:
+        return group
+    known = answers_in(group, answers)
+
+    def with_difference(cell: Cell) -> Cell:
+        found = difference(group, cell, full, known, margin, confidence) if cell is not full else None
+        return replace(cell, against_full=found, mixed=found is not None and mixed(cell, full))
+
+    return replace(group, cells=tuple(map(with_difference, group.cells)))
 
 
 def mixed(first: Cell, second: Cell) -> bool:
@@ -198,7 +280,8 @@ def _curve(row: Row) -> list[tuple[float, float]]:
     return [(point["step"] / max(1, row["steps"]), point["score"]) for point in row["curve"] or ()]
 
 
-def _quiet(seconds: list[float]) -> float:
+def quiet(seconds: list[float]) -> float:
+    """The median of the faster half: what else a machine does only ever adds to a time, so this repeats."""
     return median(sorted(seconds)[: (len(seconds) + 1) // 2])
 
 

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tuneworth.errors import SpecError
-from tuneworth.results import Row
+from tuneworth.results import Row, cell_of
 from tuneworth.spec import StudySpec, TrialSpec
 
 if TYPE_CHECKING:
-    from tuneworth.stats import Decision
+    from tuneworth.results import Cell
+    from tuneworth.stats import Answers, Decision
 
 __all__ = ["Place", "Question", "check", "decisions", "grow", "possible_seeds"]
 
@@ -51,29 +52,43 @@ def possible_seeds(seeds: Sequence[int]) -> tuple[int, ...]:
     return *seeds, *itertools.islice(itertools.count(max(seeds) + 1), max(0, LOOKS[-1] - len(seeds)))
 
 
-def decisions(table: Iterable[Row], question: Question) -> dict[Place, Decision]:
+def decisions(
+    table: Iterable[Row], question: Question, answers: Mapping[Cell, Answers] | None = None
+) -> dict[Place, Decision]:
     """What is decided in each group so far (`stats.decide`), from `results.rows`; in the table's order.
 
-    Methods are compared by their trials that trained (`stats.trained_ones`); a failed or diverged trial counts with the
-    score of the baseline, one answer for all, and so as one that learnt nothing. Of swept recipes the selected one is
-    judged. A group of which no trial has finished is left out: nothing can be said, and more seeds would hardly help.
+    Methods are compared by their trials that trained (`stats.trained_ones`); `answers`, test predictions by cell, say which
+    collapsed. A failed or diverged trial counts with the score of the baseline, and as one that collapsed. Of swept recipes
+    the selected one is judged. A group of which no trial has finished is left out: nothing can be said, and more seeds would
+    hardly help.
     """
-    from tuneworth.stats import decide
+    from tuneworth.stats import collapsed, decide
 
     rows = list(table)
     done = [row for row in rows if row["state"] == "done"]
-    baselines = {row["task"]: row["baseline_score"] for row in done if row["baseline_score"] is not None}
+    baselines: dict[str, float] = {}
+    for row in done:
+        if (score := row["baseline_score"]) is not None:
+            baselines[row["task"]] = max(score, baselines.get(row["task"], score))
     alive = {place_of(row) for row in done}
     scores: dict[Place, dict[str, dict[int, float]]] = {}
+    failed: dict[Cell, set[int]] = {}
     for row in rows:
         if row["selected"] and place_of(row) in alive:
             mine = scores.setdefault(place_of(row), {}).setdefault(row["method"], {})
             if row["state"] in ("done", "failed"):
                 mine[row["seed"]] = row["score"] if row["score"] is not None else baselines.get(row["task"], math.nan)
-    return {
-        place: decide(methods, question.margin, question.confidence, baselines.get(place[1]))
-        for place, methods in scores.items()
-    }
+            if row["state"] == "failed":
+                failed.setdefault(cell_of(row), set()).add(row["seed"])
+    found = {}
+    for place, methods in scores.items():
+        baseline, seen = baselines.get(place[1]), {}
+        for method, mine in methods.items():
+            cell = place[0], method, *place[1:]
+            if known := (answers or {}).get(cell):
+                seen[method] = collapsed(mine, baseline, known) | failed.get(cell, set())
+        found[place] = decide(methods, question.margin, question.confidence, baseline, seen)
+    return found
 
 
 def grow(candidates: Sequence[TrialSpec], table: Sequence[Row], decisions: Mapping[Place, Decision]) -> list[TrialSpec]:

@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from tuneworth import looks, machine, results
+from tuneworth.answers import by_cell
 from tuneworth.deltas.keeper import DeltaKeeper
 from tuneworth.errors import StoreAway
 from tuneworth.events import Died, Event, Failed, Finished, Halted, Job, Progress
@@ -85,7 +86,7 @@ class Run:
         candidates, present = tuned.of(self.prepared.candidates), {row["key"] for row in rows}
         compared = [t for t in candidates if t.seed in self.study.spec.seeds or t.key in present]
         if question and not tuned.open and {t.key for t in compared} == present:
-            decisions = looks.decisions(rows, question)
+            decisions = looks.decisions(rows, question, by_cell(rows, self.store.predictions(self.name)))
             compared = looks.grow(candidates, rows, decisions)
             self.board.open_groups = sum(bool(decision.wanted) for decision in decisions.values())
         plan = [*tuned.trials, *compared]

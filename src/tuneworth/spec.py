@@ -525,6 +525,11 @@ def _readable(error: ValidationError, source: str) -> SpecError:
     return SpecError(f"{source}: {brief(where)} = {brief(repr(first['input']))}: {said}", "correct it and run again")
 
 
+def engine_of(budget: Budget) -> int:
+    """One more for seconds and FLOPs, whose first and last steps once had a learning rate of 0."""
+    return ENGINE + (budget.unit in ("seconds", "flops"))
+
+
 class TrialSpec(Frozen):
     """One cell at one seed, with every default filled in: all that decides its numbers, and nothing else."""
 
@@ -542,7 +547,7 @@ class TrialSpec(Frozen):
     max_length: int
     evaluations: int
     precision: Precision
-    engine: int = ENGINE
+    engine: int = Field(default_factory=lambda known: engine_of(known["budget"]))
     stream: StreamTrial | None = None
     tunes: Budget | None = None
     """The budget of the cell that this trial helps to choose a learning rate for; None: it is compared itself."""

@@ -128,7 +128,7 @@ class Study:
 
         Groups without a finished trial are missing. See `looks.decisions`.
         """
-        return looks.decisions(self.rows(), question or Question())
+        return looks.decisions(self.rows(), question or Question(), self.answers())
 
     def known_spec(self) -> StudySpec | None:
         """The study as the store knows it; None where it does not yet."""

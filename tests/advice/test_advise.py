@@ -111,7 +111,8 @@ def test_a_collapse_costs_a_trial_and_not_the_comparison() -> None:
     assert bitfit.score == pytest.approx(fmean(score for seed, score in scores["bitfit"].items() if seed != 4))
     assert "equivalent to full" in advice.sentence
     assert "9 paired seeds" in advice.sentence
-    assert any("Collapsed trials, no better than the baseline: bitfit 1 of 10." in text for text in advice.cautions)
+    assert any("Collapsed trials, one answer for all: bitfit 1 of 10." in text for text in advice.cautions)
+    assert any("told by scores that equal the baseline" in text for text in advice.cautions), "no answers were kept"
     assert "1 of its runs learnt nothing" in in_plain_words(advice).why
 
 

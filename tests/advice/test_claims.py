@@ -108,6 +108,15 @@ def test_what_too_few_seeds_or_nothing_learnt_can_say() -> None:
     assert "none of its cells has a trial yet" in absent.sentence
 
 
+def test_below_five_seeds_nothing_is_said_of_spreads() -> None:
+    moving = {
+        "full": {seed: 80.0 + 0.1 * seed for seed in range(4)},
+        "bitfit": {seed: 80.0 + 9 * seed for seed in range(4)},
+    }
+    [cell] = judge(table(moving), test="spread-larger").cells
+    assert (cell.value, cell.ruling, cell.note) == (None, "undecided", "4 paired seeds say nothing of spreads")
+
+
 def test_a_score_that_never_moves_is_no_unit_of_spread_and_not_above_an_equal_baseline() -> None:
     """The mean of ten 81.2 is a little more than that, and their spread more than 0, by floating point."""
     still = dict.fromkeys(range(10), 81.2)

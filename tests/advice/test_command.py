@@ -56,7 +56,10 @@ def test_one_task_is_an_object_with_the_documented_keys() -> None:
     assert set(advice["recommendation"]) == {"model", "method", "recipe", "delta_path"}
     assert advice["recommendation"]["method"] == "bitfit"
     assert {tuple(pair) for pair in advice["comparisons"]} == {
-        ("a", "b", "difference", "low", "high", "seeds", "verdict")
+        (
+            "a", "b", "difference", "low", "high", "new_low", "new_high", "redrawn_low", "redrawn_high", "seeds", "verdict",
+            "p_value", "p_equivalent",
+        )
     }  # fmt: skip
     assert [tuple(one) for one in advice["excluded"]] == [("method", "limit", "value")]
     assert Advice.model_validate(advice) == Study.open("first").advise(margin=3.0, max_trainable="1%")[0]

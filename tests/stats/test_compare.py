@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
-from tuneworth.stats import Answers, compare, holm
+from tuneworth.stats import Answers, Estimate, compare, holm, over_seeds, over_training_data
 
 MIRROR = {"better": "worse", "worse": "better", "equivalent": "equivalent", "undecided": "undecided"}
 point = st.integers(0, 1000).map(lambda number: number / 10)
@@ -128,3 +128,24 @@ def test_holm_rejects_what_its_steps_reject(p_values: list[float], level: float)
     adjusted = holm(p_values)
     assert {i for i, p in enumerate(adjusted) if p <= level} == rejected
     assert all(p <= q <= 1 for p, q in zip(p_values, adjusted, strict=True))
+
+
+@pytest.mark.parametrize("share", [0.27, 0.9])
+def test_over_other_training_data_the_interval_covers_what_seeds_alone_do_not(share: float) -> None:
+    """Scores that are means of what was trained on: the exact case, of which the correlation of two seeds is their share."""
+    rng, n, held = np.random.default_rng(0), 200, {"seeds": 0, "corrected": 0}
+    for _ in range(400):
+        file = rng.normal(size=n)
+        own = over_seeds([file[rng.permutation(n)[: round(share * n)]].mean() for _ in range(10)])
+        assert own is not None
+        for name, estimate in (("seeds", own), ("corrected", over_training_data(own, share))):
+            low, high = estimate.interval(0.95)  # type: ignore[union-attr,misc]
+            held[name] += low <= 0 <= high
+    assert held["corrected"] / 400 == pytest.approx(0.95, abs=0.03)
+    assert held["seeds"] / 400 < 0.8
+
+
+def test_nothing_is_known_of_other_training_data_where_all_is_shared_or_all_agree() -> None:
+    with pytest.raises(ValueError, match="in common"):
+        over_training_data(Estimate(1.0, 0.5, 4, 5), 1.0)
+    assert over_training_data(Estimate(1.0, 0.0, 4, 5), 0.5) is None

@@ -49,6 +49,17 @@ def test_without_chance_from_examples_what_is_left_is_students() -> None:
     assert (estimate.error, estimate.freedom) == pytest.approx((student.error, student.freedom))
 
 
+@pytest.mark.parametrize("metric", ["pearson", "spearman", "r2"])
+def test_one_number_for_all_correlates_with_nothing(metric: str) -> None:
+    """The mean of many 0.1 is not quite 0.1, and one target more or less does not make it so."""
+    targets = np.random.default_rng(0).normal(size=50)
+    if metric != "r2":
+        given = {0: np.full(50, 0.1), 1: np.full(50, np.float64(np.float32(0.1)))}
+        assert (Answers(metric, targets, given).values([0, 1]) == 0).all()
+    flat = Answers(metric, np.full(50, 0.1), {0: targets, 1: targets[::-1]}).values([0, 1])
+    assert (flat == 0).all()
+
+
 def test_the_variance_is_right_where_seeds_and_examples_are_drawn_anew() -> None:
     generator = np.random.default_rng(1)
     means, claimed = [], []

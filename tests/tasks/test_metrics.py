@@ -70,6 +70,8 @@ def test_baseline_answers_the_majority_class_of_train() -> None:
     assert baseline(task, _data([1, 1, 0], [1, 0, 0, 0], ("a", "b"))) == {"f1": pytest.approx(40), "accuracy": 25}
     tie = _data([1, 0], [0, 0, 1], ("a", "b"))
     assert baseline(task, tie)["accuracy"] == pytest.approx(200 / 3), "a tie goes to the lowest class"
+    rare = baseline(task, _data([0, 0, 0, 1], [1, 0, 0, 0], ("a", "b")))
+    assert rare == {"f1": pytest.approx(40), "accuracy": 75}, "by F1 the best answer for all is yes, however rare"
 
 
 def test_baseline_of_regression_is_without_correlation() -> None:

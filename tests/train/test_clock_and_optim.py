@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import get_cosine_schedule_with_warmup, get_linear_schedule_with_warmup
 
-from tuneworth.spec import Budget, Recipe
+from tuneworth.spec import ENGINE, Budget, Recipe, engine_of
 from tuneworth.train.clock import Clock
 from tuneworth.train.optim import learning_rate, make_optimizer
 
@@ -58,6 +58,26 @@ def test_share_never_falls_and_ends_at_one(steps: int, steps_per_epoch: int) -> 
         shares.append(clock.share)
     assert shares == sorted(shares)
     assert shares[-1] == 1.0
+
+
+@pytest.mark.parametrize("warmup", [0.0, 0.1])
+@pytest.mark.parametrize(
+    ("budget", "flops"), [("0.05s", 1.0), ("5.2e6flops", 1e6), ("5.5e6flops", 1e6), ("3e6flops", 1e6)]
+)
+def test_no_step_of_seconds_or_flops_is_for_nothing(budget: str, flops: float, warmup: float) -> None:
+    """The first step in seconds and the last one in either had a learning rate of 0."""
+    clock, recipe, rates = Clock(Budget.parse(budget), 10, CPU), Recipe(learning_rate=1.0, warmup=warmup), []
+    while not clock.finished:
+        rates.append(learning_rate(recipe, clock.mid_step(flops)))
+        with clock.step(1, flops):
+            time.sleep(0.004)
+    assert min(rates) > 0
+    assert rates[-1] < max(rates) or len(rates) == 1
+
+
+def test_only_seconds_and_flops_have_another_engine() -> None:
+    engines = {text: engine_of(Budget.parse(text)) for text in ("3epochs", "20steps", "60s", "1e12flops")}
+    assert engines == {"3epochs": ENGINE, "20steps": ENGINE, "60s": ENGINE + 1, "1e12flops": ENGINE + 1}
 
 
 @pytest.mark.parametrize("schedule", ["linear", "cosine"])

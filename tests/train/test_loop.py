@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from torch.utils.flop_counter import FlopCounterMode
 
 from families import make_tokenizer
 from tuneworth.errors import Diverged
@@ -191,6 +192,19 @@ def test_flops_are_those_of_the_matrix_products(setup: Setup) -> None:
     assert setup("head").flops.batch(1, s) == pytest.approx(forward + classifier, rel=1e-6)
     bitfit = 2 * linear + 3 * attention + 2 * pooler + 3 * classifier  # frozen weights need no gradient of their own
     assert setup("bitfit").flops.batch(1, s) == pytest.approx(bitfit, rel=1e-6)
+
+
+def test_pytorch_s_counter_takes_fused_attention_on_a_cpu_for_free(setup: Setup) -> None:
+    """So ours is the larger one, by attention's own products, and the counter's own where attention is not fused."""
+    run, h, layers, s = setup("full"), 32, 2, 16
+    ids, counted = torch.ones((1, s), dtype=torch.long), {}
+    for attention in ("sdpa", "eager"):
+        run.model.set_attn_implementation(attention)
+        with FlopCounterMode(display=False) as counter:
+            run.model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits.sum().backward()
+        counted[attention] = counter.get_total_flops()
+    assert run.flops.batch(1, s) == counted["eager"]
+    assert run.flops.batch(1, s) - counted["sdpa"] == layers * 12 * s * s * h
 
 
 def test_a_checkpoint_at_the_very_end_still_gives_the_whole_curve(setup: Setup) -> None:

@@ -11,7 +11,7 @@ from tuneworth.advice.limits import NO_LIMITS, Limits, Prefer
 from tuneworth.advice.next_step import cautions, next_command
 from tuneworth.advice.sentence import sentence
 from tuneworth.advice.value import Advice, Candidate, Excluded, Recommendation
-from tuneworth.cells import Cell, Group, group_trials, trained_mean
+from tuneworth.cells import Cell, Group, answers_in, group_trials
 from tuneworth.errors import SpecError, did_you_mean
 from tuneworth.looks import Question
 from tuneworth.results import Cell as CellKey
@@ -51,7 +51,7 @@ def advise_each(
     Raises SpecError for a task, fraction, budget or model that the study does not have, or numbers that cannot be.
     """
     Question(margin, confidence)
-    groups = group_trials(table, None)
+    groups = group_trials(table, None, answers=answers)
     if not groups:
         raise SpecError("the study has no trials", "run it first: tuneworth run STUDY.toml")
     wanted = {"model": model, "task": task, "fraction": fraction, "budget": budget and str(Budget.parse(budget))}
@@ -105,7 +105,7 @@ def _advise(
         for cell in measured for limit, value in limits.broken_by(cell, group)
     )  # fmt: skip
     # One method alone has nothing to be compared with; limits that leave one of several have decided.
-    known = _answers(measured, group, answers)
+    known = answers_in(group, answers)
     all_as_long = Budget.parse(group.budget).timed and limits.prefer == "time"
     prefer: Prefer = "size" if all_as_long else limits.prefer
     weighed = len(measured) > 1 and within
@@ -117,32 +117,22 @@ def _advise(
         margin=margin, confidence=confidence,
         recommendation=_recommendation(chosen, group) if chosen else None,
         undecided=case.undecided, evidence=evidence.grade if evidence else "none", sentence=sentence(case),
-        comparisons=case.pairs, excluded=excluded, candidates=_candidates(within, evidence, group.baseline),
+        comparisons=case.pairs, excluded=excluded, candidates=_candidates(within, evidence),
         cautions=cautions(case), next_command=next_command(case),
     )  # fmt: skip
-
-
-def _answers(cells: Sequence[Cell], group: Group, answers: Mapping[CellKey, Answers]) -> dict[str, Answers]:
-    """Predictions by method, of those that have them for every seed."""
-    found = {}
-    for cell in cells:
-        known = answers.get((group.model, cell.method, group.task, group.fraction, group.budget))
-        if known is not None and cell.scores.keys() <= known.predictions.keys():
-            found[cell.method] = known
-    return found
 
 
 def _recommendation(cell: Cell, group: Group) -> Recommendation:
     return Recommendation(model=group.model, method=cell.method, recipe=cell.recipe, delta_path=cell.delta_path)
 
 
-def _candidates(within: Sequence[Cell], evidence: Evidence | None, baseline: float | None) -> tuple[Candidate, ...]:
+def _candidates(within: Sequence[Cell], evidence: Evidence | None) -> tuple[Candidate, ...]:
     candidates = []
     for cell in within:
         regret = evidence.behind[cell.method] if evidence else None
         high = regret.high if regret and isfinite(regret.high) else None
         candidates.append(Candidate(
-            method=cell.method, score=trained_mean(cell, baseline) or 0.0, behind=(regret.low if regret else 0.0, high),
+            method=cell.method, score=cell.mean or 0.0, behind=(regret.low if regret else 0.0, high),
             status=evidence.status[cell.method] if evidence else "open", seeds=len(cell.scores),
             collapsed=evidence.collapsed.get(cell.method, 0) if evidence else 0,
             recipes_tried=cell.recipes_tried, tuning_seconds=cell.tuning_seconds,

@@ -11,9 +11,9 @@ from tuneworth import words
 from tuneworth.advice.evidence import FEW, Evidence
 from tuneworth.advice.limits import Limits
 from tuneworth.advice.value import Excluded, Pair
-from tuneworth.cells import Cell, Group, judged, trained_mean
+from tuneworth.cells import Cell, Group, difference, judged
 from tuneworth.spec import StudySpec
-from tuneworth.stats import LOOKS, Answers, Comparison, Verdict, compare, examples_needed, seeds_needed, shared_seeds
+from tuneworth.stats import LOOKS, Answers, Comparison, Verdict, examples_needed, seeds_needed, shared_seeds
 
 __all__ = ["Case"]
 
@@ -51,7 +51,7 @@ class Case:
     @cached_property
     def pairs(self) -> tuple[Pair, ...]:
         """The chosen method against every other, those beyond the limits included; else the undecided ones pairwise."""
-        measured = [judged(cell, self.group.baseline) for cell in self.group.cells if cell.scores]
+        measured = [cell for cell in self.group.cells if cell.scores]
         if self.chosen:
             asked = [(self.chosen, cell) for cell in measured if cell.method != self.chosen.method]
         else:
@@ -60,13 +60,17 @@ class Case:
 
     def _compared(self, a: Cell, b: Cell) -> Pair | None:
         """None where the two share no seed."""
-        both = (self.answers[a.method], self.answers[b.method]) if {a.method, b.method} <= self.answers.keys() else None
-        found = compare(a.scores, b.scores, self.margin, self.confidence, both)
+        found = difference(self.group, a, b, self.answers, self.margin, self.confidence)
         if found is None:
             return None
         low, high = found.interval or (None, None)
-        return Pair(a=a.method, b=b.method, difference=found.difference, low=low, high=high, seeds=found.seeds,
-                    verdict=self._verdict(found, b))  # fmt: skip
+        new_low, new_high = found.wide or (None, None)
+        redrawn_low, redrawn_high = found.redrawn or (None, None)
+        return Pair(
+            a=a.method, b=b.method, difference=found.difference, low=low, high=high, new_low=new_low, new_high=new_high,
+            redrawn_low=redrawn_low, redrawn_high=redrawn_high,
+            seeds=found.seeds, verdict=self._verdict(found, b), p_value=found.p_value, p_equivalent=found.p_equivalent,
+        )  # fmt: skip
 
     def _verdict(self, found: Comparison, rival: Cell) -> Verdict:
         """The pair's own, but that a recommended method is equivalent to what is inside as it is, and to nothing else:
@@ -122,7 +126,7 @@ class Case:
 
     def score(self, cell: Cell) -> float:
         """The mean over its trials that trained."""
-        return trained_mean(cell, self.group.baseline) or 0.0
+        return cell.mean or 0.0
 
     @property
     def where(self) -> str:

@@ -14,17 +14,19 @@ inconsistent-gain  difference > margin (0) in one cell and difference < margin i
 The claim is *supported* where the test holds in every cell, each at the confidence: who asks for all of them needs no
 correction (the intersection-union test, Berger, Technometrics 24, 1982). It is *contradicted* where the test fails in any
 cell, after Holm's correction over the claim's cells, since one false alarm of many would do. Else it is *undecided*, as is a
-cell with fewer than 3 paired seeds, or where nothing was learnt that could be compared: no method above the baseline, or for
-spreads not both. An inconsistent gain is supported where, so corrected, a gain is shown in one cell and its absence in
-another, and contradicted where either is shown in every cell. Differences are in points, between the trials that trained
-(stats.trained_ones); spreads are standard deviations over all seeds, collapses included, in which a failed trial counts with
-the baseline's score. Margins default to 1 point unless the table says otherwise.
+cell with fewer than 3 paired seeds (5, for spreads), or where nothing was learnt that could be compared: no method above the
+baseline, or for spreads not both. An inconsistent gain is supported where, so corrected, a gain is shown in one cell and its
+absence in another, and contradicted where either is shown in every cell. Differences are in points, between the trials that
+trained (stats.trained_ones); spreads are mean distances from the median over all seeds, collapses included, in which a failed
+trial counts with the baseline's score, and a permutation test tells them apart (stats.spread_ratio). Margins default to 1
+point unless the table says otherwise.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from math import isfinite
 from typing import Literal
 
 from tuneworth import words
@@ -36,14 +38,13 @@ from tuneworth.results import Cell as CellKey
 from tuneworth.results import Row
 from tuneworth.spec import Claim, Frozen, StudySpec
 from tuneworth.stats import (
+    FEWEST_FOR_SPREADS,
     Answers,
     Estimate,
     holm,
     over_seeds_or_examples,
-    pitman_morgan,
     shared_seeds,
     spread_ratio,
-    standard_deviation,
 )
 
 __all__ = ["Judged", "JudgedCell", "judge_claims"]
@@ -94,7 +95,7 @@ def judge_claims(
     Raises SpecError for a confidence outside (0, 1).
     """
     Question(confidence=confidence)
-    groups = group_trials(table, None)
+    groups = group_trials(table, None, answers=answers)
     return tuple(
         _judge(name, claim, groups, spec.stated.get(name, 0), 1 - confidence, answers or {})
         for name, claim in spec.claim.items()
@@ -160,8 +161,9 @@ def _cell(claim: Claim, group: Group, method: str, level: float, answers: Mappin
     shared = shared_seeds(first.scores, second.scores) if first and second else []
     one = JudgedCell(model=group.model, task=group.task, fraction=group.fraction, budget=group.budget, method=method,
                      seeds=len(shared))  # fmt: skip
-    if first is None or second is None or len(shared) < FEW:
-        return one.model_copy(update={"note": f"{words.several(len(shared), 'paired seed')} say nothing"})
+    if first is None or second is None or len(shared) < (FEWEST_FOR_SPREADS if spread else FEW):
+        of_spreads = " of spreads" if spread and len(shared) >= FEW else ""
+        return one.model_copy(update={"note": f"{words.several(len(shared), 'paired seed')} say nothing{of_spreads}"})
     a, b = [first.scores[seed] for seed in shared], [second.scores[seed] for seed in shared]
     known = [
         answers.get((group.model, name, group.task, group.fraction, group.budget)) for name in (method, claim.against)
@@ -197,14 +199,13 @@ def _difference(claim: Claim, estimate: Estimate, level: float) -> dict[str, obj
 
 def _spread(claim: Claim, a: Sequence[float], b: Sequence[float], level: float) -> dict[str, object]:
     ratio = claim.ratio if claim.ratio is not None else _RATIO[claim.test]
-    test = pitman_morgan([value / ratio for value in a], b)
-    if test is None:
+    found = spread_ratio(a, b)
+    if found is None:
         return {"note": "neither varies from seed to seed"}
-    larger, smaller = test.p_above(0.0), test.p_below(0.0)
+    larger, smaller = found.p_larger(ratio), found.p_smaller(ratio)
     holds, fails = (larger, smaller) if claim.test == "spread-larger" else (smaller, larger)
-    low, high = spread_ratio(a, b, 1 - level) or (None, None)
-    spreads = standard_deviation(a) or 0.0, standard_deviation(b) or 0.0
-    value = spreads[0] / spreads[1] if low is not None else None  # no interval: one of the two does not vary
+    low, high = found.interval(1 - level) or (None, None)
+    value = found.value if isfinite(found.value) else None
     return {"value": value, "low": low, "high": high, "p_holds": holds, "p_fails": fails}
 
 

@@ -13,7 +13,7 @@ baseline; where all of these score alike, by an exact test over the test example
 strong    inside on these test examples, at a confidence that allows for a look at every number of seeds before
           (stats.sequential: what `--until-decided` stops at); inside for new data of this kind too, of all methods
           compared; at least 10 seeds paired between any two methods that are not outside; and no doubt: none of these has
-          failed or collapsed trials (no better than the baseline), or ran in another environment than those it is
+          failed or collapsed trials (one answer for all), or ran in another environment than those it is
           compared with; none within the limits was undertrained or is left out for want of seeds; the test texts are not
           among the training texts; one answer weighs no more than the margin; and all methods were tuned with the same effort
 moderate  inside on these test examples at the confidence, with at least 3 seeds so paired
@@ -30,10 +30,10 @@ from dataclasses import dataclass, field, replace
 from math import inf
 
 from tuneworth.advice.compared import alike, comparable, undertrained
-from tuneworth.advice.learnt import collapsed_trials, has_learnt
+from tuneworth.advice.learnt import has_learnt
 from tuneworth.advice.limits import Prefer
 from tuneworth.advice.value import Grade, Status
-from tuneworth.cells import Cell, judged, mixed, trained_mean, with_failures
+from tuneworth.cells import Cell, collapsed_seeds, judged, mixed, with_failures
 from tuneworth.stats import LOOKS, Answers, Regret, by_seeds, level, on_new_data, regrets_of, shared_seeds
 
 __all__ = ["ENOUGH", "FEW", "LEAKED", "LEANING", "Evidence", "weigh"]
@@ -116,7 +116,7 @@ def weigh(
         cell.method for cell in cells
         if has_learnt(with_failures(cell, baseline), baseline, confidence, answers.get(cell.method))
     ]  # fmt: skip
-    collapsed = {cell.method: collapsed_trials(cell, baseline) for cell in cells}
+    collapsed = {cell.method: len(collapsed_seeds(cell, baseline)) for cell in cells}
     cells = comparable([judged(cell, baseline) for cell in cells])
     scores = {cell.method: cell.scores for cell in cells}
     here, there = by_seeds(scores, answers), on_new_data(scores, answers) if scores.keys() <= answers.keys() else None
@@ -168,7 +168,7 @@ def weigh(
     same_effort = len({cell.effort for cell in everyone}) == 1  # a beaten method may be one that was not tuned
     strong = lasting and anywhere and seeds >= ENOUGH and same_effort and not found.doubts and not found.small
     missed = any(
-        (trained_mean(cell, baseline) or 0.0) > (trained_mean(chosen, baseline) or 0.0)
+        (cell.mean or 0.0) > (chosen.mean or 0.0)
         for cell in everyone if cell.method in found.sparse
     )  # fmt: skip
     grade: Grade = "strong" if strong else "weak" if missed or (found.small and not anywhere) else "moderate"

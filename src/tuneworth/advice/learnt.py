@@ -1,30 +1,26 @@
-"""Whether a method has learnt anything, and how often it did not."""
+"""Whether a method has learnt anything."""
 
 from __future__ import annotations
 
-from tuneworth.cells import Cell, with_failures
-from tuneworth.stats import Answers, above_one_answer, collapse_rate, over_seeds
+from tuneworth.cells import Cell, collapsed_seeds
+from tuneworth.stats import Answers, above_one_answer, over_seeds
 from tuneworth.stats.compare import FEWEST
 
-__all__ = ["collapsed_trials", "has_learnt"]
+__all__ = ["has_learnt"]
 
 ROUNDING = 1e-9
 """Points: what all seeds scoring exactly the baseline may be above it, by the mean's rounding."""
 
 
-def collapsed_trials(cell: Cell, baseline: float | None) -> int:
-    """How many trials ended no better than the baseline; a failed one is such."""
-    scores = list(with_failures(cell, baseline).scores.values())
-    return 0 if baseline is None else round(collapse_rate(scores, baseline)[0] * len(scores))
-
-
 def has_learnt(cell: Cell, baseline: float | None, confidence: float, answers: Answers | None = None) -> bool:
-    """Whether the cell's expected score is shown to lie above that of one answer for all, at `confidence` (one-sided).
+    """Whether the cell's expected score is shown to lie above that of one answer for all, at `confidence` (one-sided). A
+    trial that collapsed to another answer than the baseline's counts with the baseline's score at most.
 
     Over its seeds against the `baseline`; where these agree exactly, and so show no chance, over the test examples of
     `answers`, its own, against the most frequent one.
     """
-    estimate, floor = over_seeds(list(cell.scores.values())), (baseline or 0.0) + ROUNDING
+    floor, lost = (baseline or 0.0) + ROUNDING, collapsed_seeds(cell, baseline)
+    estimate = over_seeds([min(score, floor) if seed in lost else score for seed, score in cell.scores.items()])
     if estimate is None:
         return False
     if estimate.p_above(floor) <= 1 - confidence:

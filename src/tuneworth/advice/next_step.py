@@ -46,8 +46,10 @@ def cautions(case: Case) -> tuple[str, ...]:
     collapsed = [f"{method} {number} of {ended[method]}" for method, number in evidence.collapsed.items()
                  if method in evidence.learnt]  # fmt: skip
     if collapsed:
-        found.append(f"Collapsed trials, no better than the baseline: {words.listed(collapsed)}. Methods are compared by the "
-                     "others; where the score on validation shows a collapse, train once more.")  # fmt: skip
+        guessed = any(cell.seen is None and cell.method in evidence.collapsed for cell in case.within)
+        told = " No answers of theirs were kept: told by scores that equal the baseline." if guessed else ""
+        found.append(f"Collapsed trials, one answer for all: {words.listed(collapsed)}. Methods are compared by the others; "
+                     f"where the score on validation shows a collapse, train once more.{told}")  # fmt: skip
     if evidence.mixed:
         found.append(f"Compared across unlike hardware or versions: {words.listed(list(evidence.mixed))}.")
     flat = [cell.method for cell in case.within if cell.method not in evidence.learnt]
@@ -70,7 +72,7 @@ def cautions(case: Case) -> tuple[str, ...]:
     if case.chosen and evidence.seeds < ENOUGH and case.chosen.method not in evidence.collapsed:
         seeds = len(case.chosen.scores)
         unseen = 1 - 0.05 ** (1 / seeds)  # the exact 95% bound of a rate of which n runs show nothing
-        found.append(f"No trial of {case.chosen.method} fell to the baseline, but {words.several(seeds, 'seed')} "
+        found.append(f"No trial of {case.chosen.method} collapsed, but {words.several(seeds, 'seed')} "
                      f"cannot rule out that up to {100 * unseen:.0f}% would.")  # fmt: skip
     return tuple(found)
 

@@ -24,8 +24,11 @@ class Recommendation(Frozen):
 
 
 class Pair(Frozen):
-    """Method a minus method b, in points, paired by seed; None: one seed shows no interval. Each pair for itself, at the
-    confidence asked for; the recommendation itself is corrected for the number of methods, and so is "equivalent", which is
+    """Method a minus method b, in points, paired by seed; None: one seed shows no interval. `low` and `high` hold for these
+    test examples; `new_low` and `new_high` for new data of this kind, None without both methods' predictions; `redrawn_low` and
+    `redrawn_high` for other training data of this kind and amount, on these test examples; the p-values
+    are of no difference, and of one of the margin or more (stats.Comparison). Each pair for itself, at the confidence asked
+    for; the recommendation itself is corrected for the number of methods, and so is "equivalent", which is
     said of a recommended method and another only where both are inside (advice.evidence)."""
 
     a: str
@@ -33,8 +36,14 @@ class Pair(Frozen):
     difference: float
     low: float | None
     high: float | None
+    new_low: float | None = None
+    new_high: float | None = None
+    redrawn_low: float | None = None
+    redrawn_high: float | None = None
     seeds: int
     verdict: Verdict
+    p_value: float | None = None
+    p_equivalent: float | None = None
 
 
 class Excluded(Frozen):

@@ -10,7 +10,7 @@ from typing import Any
 from tuneworth import words
 from tuneworth.advice import Advice, advise_each, judge_claims
 from tuneworth.advice.evidence import FEW
-from tuneworth.cells import Group, finished, group_trials
+from tuneworth.cells import Group, finished, group_trials, left_out
 from tuneworth.looks import Question
 from tuneworth.report.plain import plain
 from tuneworth.report.toml import to_toml
@@ -30,7 +30,7 @@ def build(
     margin and confidence of advice, claims and comparisons. No input is changed."""
     question = question or Question()
     reference = _reference(spec)
-    groups = group_trials(table, reference, question.confidence)
+    groups = group_trials(table, reference, question.confidence, answers, question.margin)
     advice = (
         advise_each(table, margin=question.margin, confidence=question.confidence, answers=answers, spec=spec)
         if table else ()
@@ -131,6 +131,7 @@ def _cautions(progress: Progress, groups: Sequence[Group], environment: Sequence
         cells = sum(1 for number in counts if number < FEW)
         found.append(f"Fewer than {FEW} seeds in {cells} of {words.several(len(counts), 'cell')} with results: "
                      "chance can turn their order, so read no ranking from them.")  # fmt: skip
+    found += _collapses(groups)
     if any(len({cell.effort for cell in group.cells}) > 1 for group in groups):
         efforts = {cell.method: cell.recipes_tried for group in groups for cell in group.cells}
         each = words.listed([f"{method} {number}" for method, number in efforts.items()])
@@ -143,6 +144,21 @@ def _cautions(progress: Progress, groups: Sequence[Group], environment: Sequence
         found.append(f"Trials ran in unlike environments ({differ}), which moves times, and may move scores; "
                      "comparisons that mix them are marked.")  # fmt: skip
     return tuple(found)
+
+
+def _collapses(groups: Sequence[Group]) -> list[str]:
+    lost: Counter[str] = Counter()
+    guessed = 0
+    for group in groups:
+        for cell in group.cells:
+            lost[cell.method] += left_out(cell, group.baseline)
+            guessed += left_out(cell, group.baseline) if cell.seen is None else 0
+    if not lost.total():
+        return []
+    each = words.listed([f"{method} {number:,}" for method, number in lost.items() if number])
+    kept = f" For {guessed:,} no answers were kept: their scores equal the baseline's." if guessed else ""
+    return [f"{words.several(lost.total(), 'trial')} collapsed to one answer for all ({each}): scores and differences are those of "
+            f"the others.{kept}"]  # fmt: skip
 
 
 def _environment(done: Sequence[Row]) -> tuple[EnvironmentFact, ...]:

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from tuneworth import words
+from tuneworth.cells import left_out
 from tuneworth.report.charts import chart_data, charts, panels
 from tuneworth.report.palette import DARK_PAGE, LIGHT_PAGE, colours
 from tuneworth.report.plain import MEANING
 from tuneworth.report.value import Report, key_of
 from tuneworth.report.views.across import across
-from tuneworth.report.views.comparisons import family, on_new_data
+from tuneworth.report.views.comparisons import family
 from tuneworth.report.views.learning import crossovers, reached, targets
 from tuneworth.report.views.stability import stability
 from tuneworth.report.views.summaries import COSTS, summaries
@@ -61,7 +62,8 @@ def render_html(report: Report) -> str:
             summary={key_of(one.group, one.cell.method): one for one in cells},
             key_of=key_of,
             family=family(report),
-            on_new_data=on_new_data(report),
+            on_new_data=any(c.against_full and c.against_full.wide for group in report.groups for c in group.cells),
+            left_out=left_out,
             crossovers=crossovers(report),
             targets=targets(report),
             reached=reached,

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from tuneworth import words
+from tuneworth.advice.streams import advise_stream
+from tuneworth.cells import quiet
 from tuneworth.report.build import build
 from tuneworth.report.value import Report
 from tuneworth.results import Row
 from tuneworth.spec import StudySpec
 from tuneworth.stats import Interval, mean_interval, standard_deviation
-from tuneworth.streams.advice import advise
 from tuneworth.tasks.summary import metric_of, said
 
 __all__ = ["DataCell", "DataPanel", "StreamReport", "TaskCell", "TaskPanel", "build_streams"]
@@ -95,19 +96,24 @@ class StreamReport:
 def build_streams(table: Sequence[Row], spec: StudySpec) -> StreamReport:
     """Everything that the report of a stream study shows, from `results.rows` and the study."""
     done = [row for row in table if row["state"] == "done" and row["score"] is not None]
-    several = len(spec.models) > 1
+    several = len(spec.models) > 1, len(spec.budgets) > 1
     data = tuple(
         _data_panel(rows, several)
-        for rows in _groups(done, lambda row: (row["model"], row["task"]))
-        if rows[0]["chunks"]
-    )
+        for rows in _groups(done, lambda row: (row["model"], row["task"], row["budget"])) if rows[0]["chunks"]
+    )  # fmt: skip
     tasks = tuple(
-        _task_panel(rows, several) for rows in _groups(done, lambda row: (row["model"],)) if rows[0]["stages"]
-    )
+        _task_panel(rows, several)
+        for rows in _groups(done, lambda row: (row["model"], row["budget"])) if rows[0]["stages"]
+    )  # fmt: skip
     base = build(table, spec)
     read = tuple(dict.fromkeys(line for row in done for line in said(row["stream"]["tasks"][0], row["data"])))
     return StreamReport(
-        base, _asked(base, spec), advise(table) or ("No trial of this study has a result yet.",), data, tasks, read
+        base,
+        _asked(base, spec),
+        advise_stream(table) or ("No trial of this study has a result yet.",),
+        data,
+        tasks,
+        read,
     )
 
 
@@ -126,7 +132,7 @@ def _asked(base: Report, spec: StudySpec) -> tuple[tuple[str, str], ...]:
     return tuple(asked)
 
 
-def _data_panel(rows: list[Row], several: bool) -> DataPanel:
+def _data_panel(rows: list[Row], several: tuple[bool, bool]) -> DataPanel:
     chunks = range(len(rows[0]["chunks"]))
     return DataPanel(
         title=_title(rows[0]["task"], rows[0], several), metric=metric_of(rows[0]) or "score", chunk=rows[0]["stream"]["chunk"],
@@ -143,12 +149,12 @@ def _data_cell(rows: list[Row]) -> DataCell:
         points.append(ChunkPoint(fmean(cumulative), mean_interval(cumulative), fmean(score), mean_interval(score)))
     return DataCell(
         method=rows[0]["method"], seeds=len(rows), mean=fmean(scores), deviation=standard_deviation(scores),
-        points=tuple(points), seconds=fmean(row["train_seconds"] for row in rows) / len(points),
+        points=tuple(points), seconds=quiet([row["train_seconds"] for row in rows]) / len(points),
         trained=rows[0]["trainable_parameters"] / rows[0]["total_parameters"],
     )  # fmt: skip
 
 
-def _task_panel(rows: list[Row], several: bool) -> TaskPanel:
+def _task_panel(rows: list[Row], several: tuple[bool, bool]) -> TaskPanel:
     last, read = rows[0]["stages"][-1]["scores"], (rows[0]["data"] or {}).get("tasks", {})
     metrics = [metric_of({"metric": score["metric"], "data": read.get(score["task"])}) for score in last]
     return TaskPanel(
@@ -170,7 +176,7 @@ def _task_cell(rows: list[Row]) -> TaskCell:
         deviation=standard_deviation(scores), forgetting=_metric(rows, "forgetting"),
         transfer=_metric(rows, "backward_transfer"), matrix=matrix,
         stored=tuple(stage["stored_bytes"] for stage in rows[0]["stages"]),
-        seconds=fmean(row["train_seconds"] for row in rows) / len(rows[0]["stream"]["tasks"]),
+        seconds=quiet([row["train_seconds"] for row in rows]) / len(rows[0]["stream"]["tasks"]),
     )  # fmt: skip
 
 
@@ -179,8 +185,9 @@ def _metric(rows: list[Row], name: str) -> float | None:
     return fmean(values) if values else None
 
 
-def _title(text: str, row: Row, several_models: bool) -> str:
-    return f"{text}, {row['model']}" if several_models else text
+def _title(text: str, row: Row, several: tuple[bool, bool]) -> str:
+    """With the model and the budget, where there are several."""
+    return ", ".join([text, *(row[key] for key, many in zip(("model", "budget"), several, strict=True) if many)])
 
 
 def _groups(rows: Iterable[Row], key: Callable[[Row], tuple[str, ...]]) -> list[list[Row]]:

@@ -2,7 +2,8 @@
 
 from tuneworth.stats.across import average_rank, normalised, performance_profile, stratified_interval
 from tuneworth.stats.best import Differences, Regret, by_seeds, on_new_data, regrets, regrets_of
-from tuneworth.stats.compare import Comparison, Verdict, compare, holm
+from tuneworth.stats.collapse import collapsed, one_answer, trained_ones
+from tuneworth.stats.compare import Comparison, Verdict, compare, holm, over_training_data
 from tuneworth.stats.curves import (
     Crossing,
     CurvePoint,
@@ -35,20 +36,17 @@ from tuneworth.stats.location import (
 from tuneworth.stats.pareto import front, front_probability
 from tuneworth.stats.power import examples_needed, seeds_needed
 from tuneworth.stats.sequential import LOOKS, Decision, decide, level, next_look
+from tuneworth.stats.spreads import FEWEST_FOR_SPREADS, SpreadRatio, spread_ratio
 from tuneworth.stats.stability import (
-    brown_forsythe,
-    collapse_rate,
     expected_best_of,
-    pitman_morgan,
     spread_interval,
-    spread_ratio,
-    trained_ones,
     wilson,
     worst_of,
 )
 from tuneworth.stats.training import still_rising
 
 __all__ = [
+    "FEWEST_FOR_SPREADS",
     "LOOKS",
     "Answers",
     "Comparison",
@@ -60,13 +58,13 @@ __all__ = [
     "Interval",
     "Regret",
     "ScoreCurve",
+    "SpreadRatio",
     "Verdict",
     "above_one_answer",
     "area_under",
     "average_rank",
-    "brown_forsythe",
     "by_seeds",
-    "collapse_rate",
+    "collapsed",
     "compare",
     "crossover",
     "decide",
@@ -86,11 +84,12 @@ __all__ = [
     "next_look",
     "normalised",
     "on_new_data",
+    "one_answer",
     "over_seeds",
     "over_seeds_and_examples",
     "over_seeds_or_examples",
+    "over_training_data",
     "performance_profile",
-    "pitman_morgan",
     "reaches",
     "regrets",
     "regrets_of",

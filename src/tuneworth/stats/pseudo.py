@@ -95,7 +95,7 @@ def _matthews(targets: Array, predictions: Array) -> Scores:
 
 def _pearson(targets: Array, predictions: Array) -> Scores:
     n = len(targets)
-    x, y = targets - targets.mean(), predictions - predictions.mean(1, keepdims=True)
+    x, y = _centred(targets), _centred(predictions)
     xx, yy, xy = np.square(x).sum(), np.square(y).sum(1), (x * y).sum(1)
     shrink = n / (n - 1)  # what leaving one out takes from a centred sum: its own term, and the mean's move
     left = _left(xx, shrink * np.square(x)), _left(yy[:, None], shrink * np.square(y)), xy[:, None] - shrink * x * y
@@ -104,7 +104,7 @@ def _pearson(targets: Array, predictions: Array) -> Scores:
 
 def _r2(targets: Array, predictions: Array) -> Scores:
     n = len(targets)
-    wrong, spread = np.square(predictions - targets), np.square(targets - targets.mean())
+    wrong, spread = np.square(predictions - targets), np.square(_centred(targets))
     error, whole = wrong.sum(1), spread.sum()
     return 1 - error / whole, 1 - (error[:, None] - wrong) / _left(whole, n / (n - 1) * spread)
 
@@ -138,6 +138,12 @@ def _loss(signs_x: Array, signs_y: Array, x: Array, y: Array) -> NDArray[np.floa
 
 def _rows(signs: Array, weights: Array) -> NDArray[np.float64]:
     return np.asarray(signs.astype(np.float32) @ weights.astype(np.float32), dtype=np.float64)  # exact up to 4,000 rows
+
+
+def _centred(values: Array) -> NDArray[np.float64]:
+    """Less their mean, along the last axis; 0 where all are one number, of which a mean in floating point may differ."""
+    constant = (values == values[..., :1]).all(-1, keepdims=True)
+    return np.where(constant, 0.0, values - values.mean(-1, keepdims=True))
 
 
 def _left(whole: Any, part: Array) -> NDArray[np.float64]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from tuneworth.stats.best import Regret, regrets
-from tuneworth.stats.stability import trained_ones
+from tuneworth.stats.collapse import trained_ones
 
 __all__ = ["LOOKS", "Decision", "decide", "level", "next_look"]
 
@@ -48,15 +48,17 @@ def level(seeds: int, confidence: float) -> float:
 
 
 def decide(
-    scores: Mapping[str, Mapping[int, float]], margin: float, confidence: float = 0.95, baseline: float | None = None
-) -> Decision:
+    scores: Mapping[str, Mapping[int, float]], margin: float, confidence: float = 0.95, baseline: float | None = None,
+    seen: Mapping[str, Collection[int]] | None = None,
+) -> Decision:  # fmt: skip
     """Go through the looks that `scores` (method -> seed -> points) allow, and say what they decide.
 
     A pure replay: the look at n uses the n lowest seeds alone, so it does not matter when and how often one asks. A trial
     that is NaN counts as run and has no score. At each look the methods not yet outside are compared, at
     `level`; bounds of several looks hold together, so the tightest count, and a status once given is kept. The group of
     k methods stays a family of k when some have left, since which ones leave depends on the data. With a `baseline`,
-    methods are compared by the trials that trained (`stats.trained_ones`, of the seeds of that look).
+    methods are compared by the trials that trained (`stats.trained_ones`, of the seeds of that look); `seen`: the seeds that
+    collapsed, of each method whose answers say so.
     """
     if not margin >= 0:
         raise ValueError(f"margin {margin} is negative")
@@ -70,7 +72,7 @@ def decide(
         if len(seeds) < look or any(not scores[method].keys() >= set(seeds[:look]) for method in running):
             return _decision(status, dict.fromkeys(running, look))
         so_far = {method: {seed: scores[method][seed] for seed in seeds[:look]} for method in running}
-        given = {method: trained_ones(mine, baseline) for method, mine in so_far.items()}
+        given = {method: trained_ones(mine, baseline, (seen or {}).get(method)) for method, mine in so_far.items()}
         for method, regret in regrets(given, level(look, confidence), family=len(scores)).items():
             old = bounds[method]
             bounds[method] = Regret(max(old.low, regret.low), min(old.high, regret.high))

@@ -50,10 +50,16 @@ def evaluate(
 
 
 def baseline(task: Task, data: TaskData) -> dict[str, float]:
-    """What the test split gives to one answer for all: train's majority class (ties: the lowest), or train's mean."""
-    labels = data.train.labels
-    answer = np.bincount(labels).argmax() if task.kind == "classification" else labels.mean()
-    return evaluate(task.metrics, np.full(len(data.test), answer), data.test.labels, data.classes, data.positive)
+    """What the test split gives to the best answer that is the same for all: train's majority class (ties: the lowest), or
+    train's mean; by F1 the positive class, however rare, since to it any other answer is worth nothing."""
+    labels, targets = data.train.labels, data.test.labels
+    usual = np.bincount(labels).argmax() if task.kind == "classification" else labels.mean()
+
+    def score(metric: str) -> float:
+        answers = np.full(len(targets), data.positive if metric == "f1" else usual)
+        return evaluate((metric,), answers, targets, data.classes, data.positive)[metric]
+
+    return {metric: score(metric) for metric in task.metrics}
 
 
 def check_metric(name: str, kind: Kind | None = None, classes: int = 0) -> None:

@@ -48,13 +48,18 @@ class Clock:
     def mid_step(self, step_flops: float) -> float:
         """The share at the middle of the step to come: what its learning rate is read at.
 
-        Known ahead for epochs, steps and FLOPs; for seconds the step is taken to last as long as the mean so far.
+        Known ahead for epochs, steps and FLOPs; for seconds the step is taken to last as long as the mean so far, and the
+        first one a hundredth of the budget. Of a last step that seconds or FLOPs do not hold whole, the middle of the part
+        that they do: at a share of 1 the rate is 0, and the step would be for nothing.
         """
+        unit, amount = self.budget.unit, self.budget.amount
         cost = {
             "epochs": 1 / self.steps_per_epoch, "steps": 1.0, "flops": step_flops,
-            "seconds": self.seconds / self.steps if self.steps else 0.0,
-        }[self.budget.unit]  # fmt: skip
-        return min(1.0, (self.spent + cost / 2) / self.budget.amount)
+            "seconds": self.seconds / self.steps if self.steps else amount / 100,
+        }[unit]  # fmt: skip
+        if unit in ("seconds", "flops"):
+            cost = min(cost, amount - self.spent)
+        return min(1.0, (self.spent + cost / 2) / amount)
 
     @contextmanager
     def step(self, examples: int, flops: float) -> Iterator[None]:

@@ -34,6 +34,11 @@ def count(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, alike: Has
     A transformer's cost in the length is a polynomial of degree two: linear layers, attention's two products, and the
     head once an example. Three counted lengths thus give it exactly. A multiply-add is two FLOPs.
 
+    Counted with eager attention, whose products are plain matrix products. PyTorch's counter knows no formula for the fused
+    attention that runs on a CPU (`_scaled_dot_product_flash_attention_for_cpu`, PyTorch 2.13) and takes it for free: there it
+    says less by exactly the 12 s^2 d of each layer, 2.7% of a step at 64 tokens and 5.3% at 128 with 6 layers 384 wide. This
+    count has them. On a GPU a fused kernel computes the scores again on the way back: the kernel's price, not the model's.
+
     `alike` names what decides the count (the checkpoint, the method and its options, the head's size): models of one
     name are counted once a process, since counting takes as long as some steps. None: counted anew.
     """

@@ -93,7 +93,7 @@ def _cell(one: Summary, index: dict[tuple[str, str], int]) -> list[Any]:
     group, cell = one.group, one.cell
     few = len(cell.scores) < FEW  # the interval of two seeds is as wide as the chart, and hides it
     low, high = (not few and one.interval) or (None, None)
-    spread = (cell.deviation, *((not few and one.spread_interval) or (None, None)))
+    spread = (one.spread, *(one.spread_interval or (None, None)))
     fronts = [one.fronts.get(cost) for cost in COSTS]
     return [
         index[group.model, group.task], cell.method, group.fraction, group.budget, len(cell.scores),
@@ -117,13 +117,13 @@ def _short(value: float | None) -> float | None:
 
 
 def _panel(model: str, task: str, rows: list[Row], cells: list[Summary], several_models: bool) -> dict[str, Any]:
-    metric, baseline = metric_of(rows[0]), rows[0]["baseline_score"]
+    metric = metric_of(rows[0])
+    baseline = max((one.group.baseline for one in cells if one.group.baseline is not None), default=None)
     low, high = _range([row["score"] for row in rows])
     if baseline is not None and low - (high - low) / 2 < baseline < low:
         low = baseline - 0.09 * (high - baseline)
     curve_low, curve_high = _range([p["score"] for row in rows for p in row["curve"] or () if p["score"] is not None])
-    spreads = [one.spread_interval[1] if len(one.cell.scores) > 4 else one.cell.deviation or 0.0
-               for one in cells if one.spread_interval]  # fmt: skip
+    spreads = [one.spread_interval[1] if one.spread_interval else one.spread or 0.0 for one in cells]
     return {
         "title": f"{task}, {model}" if several_models else task, "subtitle": f"{metric}, in points",
         "baseline": NOWHERE if baseline is None else baseline,

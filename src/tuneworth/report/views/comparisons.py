@@ -1,29 +1,25 @@
-"""The comparisons that advice rests on, each on these test examples and on new data, judged as one family."""
+"""The comparisons that advice rests on, judged as one family."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tuneworth.advice import Advice
-from tuneworth.cells import Cell, Group, judged, mixed
-from tuneworth.report.value import Report, key_of
-from tuneworth.results import Cell as CellKey
-from tuneworth.stats import Answers, Comparison, Interval, compare, holm, over_seeds_and_examples
+from tuneworth.advice import Advice, Pair
+from tuneworth.cells import mixed
+from tuneworth.report.value import Report
+from tuneworth.stats import holm
 
-__all__ = ["Family", "Shown", "family", "on_new_data"]
+__all__ = ["Family", "Shown", "family"]
 
 
 @dataclass(frozen=True)
 class Shown:
-    """`found`: first minus second, with both intervals, taken alone. `holds`: its verdict survives Holm's correction."""
+    """`pair`: as the advice has it. `holds`: its verdict survives Holm's correction."""
 
-    first: str
-    second: str
-    found: Comparison
+    pair: Pair
     holds: bool
     rising: tuple[str, ...]
-    """Which of the two still learnt when the budget ended, with any seed."""
+    """Which of the two still learnt when the budget ended."""
     mixed: bool
 
 
@@ -36,56 +32,28 @@ class Family:
 
 
 def family(report: Report) -> Family:
-    """Every pair of `Advice.comparisons`, compared as advice does (`cells.judged`).
+    """Every pair of `Advice.comparisons`.
 
     Each pair is asked two questions (do they differ? are they equal within the margin?), so Holm's correction is over
-    twice as many p-values as there are pairs.
+    twice as many p-values as there are pairs. Equivalence to a recommended method is the advice's own word, and corrected
+    there.
     """
-    pairs = [[_pair(report, advice, pair.a, pair.b) for pair in advice.comparisons] for advice in report.advice]
-    found = [comparison for pair in pairs for _, _, comparison in pair]
-    values = [1.0 if p is None else p for one in found for p in (one.p_value, one.p_equivalent)]
+    pairs = [pair for advice in report.advice for pair in advice.comparisons]
+    values = [1.0 if p is None else p for pair in pairs for p in (pair.p_value, pair.p_equivalent)]
     adjusted = iter(holm(values))
     level = 1 - report.question.confidence
     shown = tuple(
-        tuple(
-            Shown(
-                a.method, b.method, comparison, _holds(comparison, next(adjusted), next(adjusted), level),
-                tuple(cell.method for cell in (a, b) if cell.rising), mixed(a, b),
-            ) for a, b, comparison in pair
-        ) for pair in pairs
-    )  # fmt: skip
-    return Family(shown, len(found))
+        tuple(_shown(report, advice, pair, next(adjusted), next(adjusted), level) for pair in advice.comparisons)
+        for advice in report.advice
+    )
+    return Family(shown, len(pairs))
 
 
-def on_new_data(report: Report) -> dict[CellKey, Interval]:
-    """For each cell: the interval of its difference from the reference over new seeds and new examples, where the store has
-    the predictions of both. In a large study only for the groups that advice is about: each takes a moment."""
-    found = {}
-    for group in report.featured if report.large else report.groups:
-        full = report.reference_cell(group)
-        for cell in group.cells if full else ():
-            both = _answers(report, group, cell, full) if full and cell is not full else None
-            estimate = over_seeds_and_examples(*both) if both else None
-            interval = estimate.interval(report.question.confidence) if estimate else None
-            if interval:
-                found[key_of(group, cell.method)] = interval
-    return found
-
-
-def _pair(report: Report, advice: Advice, a: str, b: str) -> tuple[Cell, Cell, Comparison]:
+def _shown(report: Report, advice: Advice, pair: Pair, p_value: float, p_equivalent: float, level: float) -> Shown:
     group = next(group for group in report.featured if (group.model, group.task) == (advice.model, advice.task))
-    by_method: Mapping[str, Cell] = {cell.method: judged(cell, group.baseline) for cell in group.cells}
-    first, second = by_method[a], by_method[b]
-    both = _answers(report, group, first, second)
-    found = compare(first.scores, second.scores, report.question.margin, report.question.confidence, both)
-    assert found is not None, "advice compares only methods that share a seed"
-    return first, second, found
-
-
-def _answers(report: Report, group: Group, first: Cell, second: Cell) -> tuple[Answers, Answers] | None:
-    a, b = (report.answers.get(key_of(group, cell.method)) for cell in (first, second))
-    return (a, b) if a and b else None
-
-
-def _holds(found: Comparison, p_value: float, p_equivalent: float, level: float) -> bool:
-    return {"undecided": False, "equivalent": p_equivalent <= level}.get(found.verdict, p_value <= level)
+    first, second = (next(cell for cell in group.cells if cell.method == name) for name in (pair.a, pair.b))
+    if pair.verdict == "equivalent":
+        holds = advice.recommendation is not None or p_equivalent <= level
+    else:
+        holds = pair.verdict != "undecided" and p_value <= level
+    return Shown(pair, holds, tuple(cell.method for cell in (first, second) if cell.rising), mixed(first, second))

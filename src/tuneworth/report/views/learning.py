@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import isinf
 
 from tuneworth import words
-from tuneworth.cells import Group
+from tuneworth.cells import Group, compared
 from tuneworth.report.value import Report, key_of
 from tuneworth.results import Row, cell_of
 from tuneworth.stats import Crossing, Interval, crossover, learning_curve, reaches, time_to
@@ -47,7 +47,7 @@ def crossovers(report: Report) -> tuple[Crossovers, ...]:
         for group in groups:
             for cell in group.cells:
                 if cell.scores:
-                    curves.setdefault(cell.method, {})[group.fraction] = dict(cell.scores)
+                    curves.setdefault(cell.method, {})[group.fraction] = compared(cell, group.baseline)
         full = curves.pop(report.reference or "", None)
         if full is None or len(full) < 2:
             continue

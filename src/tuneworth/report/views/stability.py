@@ -5,20 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from tuneworth.advice.evidence import FEW
-from tuneworth.cells import Cell, Group, with_failures
+from tuneworth.cells import Cell, Group, collapsed_seeds, with_failures
 from tuneworth.report.value import Report
 from tuneworth.stats import (
+    FEWEST_FOR_SPREADS,
     Interval,
-    collapse_rate,
-    pitman_morgan,
+    shared_seeds,
     spread_interval,
     spread_ratio,
     standard_deviation,
+    wilson,
     worst_of,
 )
 
-__all__ = ["Stable", "stability"]
+__all__ = ["Stable", "spread_of", "stability"]
 
 Ruling = Literal["varies more", "varies less", "not clear"]
 
@@ -27,15 +27,16 @@ Ruling = Literal["varies more", "varies less", "not clear"]
 class Stable:
     """One method. A failed trial counts with the baseline's score; so its `cell` has one for every trial that ended.
 
-    `collapsed`: the share of trials no better than the baseline, with Wilson's interval; None without a baseline.
+    `collapsed`: how many trials learnt nothing, and Wilson's interval of their share; None without a baseline.
     `worst`: the expected worst of `of` runs, the same number for all methods of the group.
-    `ratio`: the interval of its spread over the reference's; None for the reference, or below 3 shared seeds.
+    `ratio`: the interval of its spread over the reference's, by `ruling`'s own test; None for the reference, below 5 shared
+    seeds, and where the seeds rule out nothing.
     """
 
     cell: Cell
     spread: float | None
     spread_interval: Interval | None
-    collapsed: tuple[float, Interval] | None
+    collapsed: tuple[int, Interval] | None
     worst: float
     of: int
     ratio: Interval | None
@@ -50,26 +51,32 @@ def stability(report: Report, group: Group) -> tuple[Stable, ...]:
     return tuple(_stable(cell, full, group.baseline, fewest, report.question.confidence) for cell in cells)
 
 
+def spread_of(cell: Cell, baseline: float | None, confidence: float) -> tuple[float | None, Interval | None]:
+    """The standard deviation over all trials that ended, and its interval from 5 on. Where all agree there is none: 0 to 0
+    would claim to know that for sure."""
+    scores = list(with_failures(cell, baseline).scores.values())
+    spread = standard_deviation(scores) if scores else None
+    varies = spread is not None and spread > 1e-9 and len(scores) >= FEWEST_FOR_SPREADS
+    return spread, spread_interval(scores, confidence) if varies else None
+
+
 def _stable(cell: Cell, full: Cell | None, baseline: float | None, fewest: int, confidence: float) -> Stable:
-    scores = list(cell.scores.values())
     ratio, ruling = _against(cell, full, confidence) if full and full is not cell else (None, None)
-    spread = standard_deviation(scores)
-    varies = spread is not None and spread > 1e-9  # where all seeds agree, 0 to 0 would claim to know that for sure
+    lost = len(collapsed_seeds(cell, baseline))
     return Stable(
-        cell, spread, spread_interval(scores, confidence) if varies else None,
-        None if baseline is None else collapse_rate(scores, baseline, confidence),
-        worst_of(scores, fewest), fewest, ratio, ruling,
+        cell, *spread_of(cell, baseline, confidence),
+        None if baseline is None else (lost, wilson(lost, len(cell.scores), confidence)),
+        worst_of(list(cell.scores.values()), fewest), fewest, ratio, ruling,
     )  # fmt: skip
 
 
 def _against(cell: Cell, full: Cell, confidence: float) -> tuple[Interval | None, Ruling | None]:
-    """The ratio of the spreads, and whether Pitman and Morgan's paired test tells them apart."""
-    shared = sorted(cell.scores.keys() & full.scores.keys())
-    if len(shared) < FEW:
+    """The ratio of the spreads, and whether the paired test tells them apart."""
+    shared = shared_seeds(cell.scores, full.scores)
+    if len(shared) < FEWEST_FOR_SPREADS:
         return None, None
-    own, other = [cell.scores[seed] for seed in shared], [full.scores[seed] for seed in shared]
-    test, level = pitman_morgan(own, other), (1 - confidence) / 2
-    if test is None:
+    found, level = spread_ratio(*([one.scores[seed] for seed in shared] for one in (cell, full))), (1 - confidence) / 2
+    if found is None:
         return None, "not clear"
-    more, less = test.p_above(0.0) <= level, test.p_below(0.0) <= level
-    return spread_ratio(own, other, confidence), "varies more" if more else "varies less" if less else "not clear"
+    more, less = found.p_larger(1.0) <= level, found.p_smaller(1.0) <= level
+    return found.interval(confidence), "varies more" if more else "varies less" if less else "not clear"

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from tuneworth.advice.evidence import FEW
-from tuneworth.cells import Cell, Group
+from tuneworth.cells import Cell, Group, compared
 from tuneworth.report.value import Report, key_of
+from tuneworth.report.views.stability import spread_of
 from tuneworth.results import Cell as CellKey
 from tuneworth.results import Row, cell_of
-from tuneworth.stats import Interval, front, front_probability, mean_interval, spread_interval
+from tuneworth.stats import Interval, front, front_probability, mean_interval
 
 __all__ = ["COSTS", "Front", "Summary", "summaries"]
 
@@ -37,11 +38,13 @@ class Front:
 
 @dataclass(frozen=True)
 class Summary:
-    """A cell with results. `interval`: of its mean score; `fronts`: by cost, where it was measured."""
+    """A cell with results. `interval`: of its mean score; `spread`: over all trials (`stability.spread_of`); `fronts`: by
+    cost, where it was measured."""
 
     group: Group
     cell: Cell
     interval: Interval | None
+    spread: float | None
     spread_interval: Interval | None
     fronts: Mapping[str, Front]
 
@@ -56,29 +59,27 @@ def summaries(report: Report) -> tuple[Summary, ...]:
     for group in report.groups:
         cells = [cell for cell in group.cells if cell.scores]
         fronts = {
-            cost: _fronts(cost, cells, {c.method: rows[key_of(group, c.method)] for c in cells}) for cost in COSTS
+            cost: _fronts(cost, group, {c.method: rows[key_of(group, c.method)] for c in cells}) for cost in COSTS
         }
         for cell in cells:
-            scores = list(cell.scores.values())
+            interval = mean_interval(list(compared(cell, group.baseline).values()), confidence)
             own = {cost: by_method[cell.method] for cost, by_method in fronts.items() if cell.method in by_method}
-            found.append(
-                Summary(group, cell, mean_interval(scores, confidence), spread_interval(scores, confidence), own)
-            )
+            found.append(Summary(group, cell, interval, *spread_of(cell, group.baseline, confidence), own))
     return tuple(found)
 
 
-def _fronts(cost: str, cells: Sequence[Cell], rows: Mapping[str, Sequence[Row]]) -> dict[str, Front]:
+def _fronts(cost: str, group: Group, rows: Mapping[str, Sequence[Row]]) -> dict[str, Front]:
     """By method, of those whose cost was measured."""
-    cells = [cell for cell in cells if getattr(cell, cost) is not None]
+    cells = [cell for cell in group.cells if cell.scores and getattr(cell, cost) is not None]
     if not cells:
         return {}
     on = front({cell.method: cell.mean or 0.0 for cell in cells}, {cell.method: getattr(cell, cost) for cell in cells})
     costs = {
         cell.method: {row["seed"]: row[cost] for row in rows[cell.method] if row[cost] is not None} for cell in cells
     }
-    shared = set.intersection(*(set(cell.scores) & set(costs[cell.method]) for cell in cells))
+    scores = {cell.method: compared(cell, group.baseline) for cell in cells}
+    shared = set.intersection(*(set(scores[cell.method]) & set(costs[cell.method]) for cell in cells))
     sure: dict[str, float] = {}
     if len(shared) >= FEW:
-        scores = {cell.method: cell.scores for cell in cells}
         sure = front_probability(scores, costs, np.random.default_rng(0), RESAMPLES)
     return {cell.method: Front(cell.method in on, sure.get(cell.method)) for cell in cells}
