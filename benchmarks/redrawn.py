@@ -13,7 +13,6 @@ over training files. Prints a table: how often 95% intervals of ten seeds hold i
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -61,7 +60,13 @@ def _features(inputs: Array, hidden: int, seed: int) -> Array:
     if not hidden:
         return inputs
     layer = np.random.default_rng([seed, hidden]).normal(size=(inputs.shape[1], hidden)) / np.sqrt(inputs.shape[1])
-    return np.maximum(inputs @ layer, 0.0)
+    return np.asarray(np.maximum(inputs @ layer, 0.0))
+
+
+def _seeds(world: World, inputs: Array, labels: Array, chosen: list[Array]) -> Estimate:
+    estimate = over_seeds([world.difference(inputs[which], labels[which]) for which in chosen])
+    assert estimate is not None, "several seeds"
+    return estimate
 
 
 def measure(
@@ -75,18 +80,10 @@ def measure(
         for _ in range(files):
             inputs, labels = world.draw(FILE)
 
-            def seeds(
-                chosen: Callable[[], Array], inputs: Array = inputs, labels: Array = labels, world: World = world
-            ) -> Estimate:
-                which = [chosen() for _ in range(SEEDS)]
-                estimate = over_seeds([world.difference(inputs[some], labels[some]) for some in which])
-                assert estimate is not None, "ten seeds"
-                return estimate
-
-            own = seeds(lambda: generator.permutation(FILE)[:size])
+            own = _seeds(world, inputs, labels, [generator.permutation(FILE)[:size] for _ in range(SEEDS)])
             estimates = {"seeds": own, "corrected": over_training_data(own, size / FILE)}
             if fraction == 1.0:  # as many examples, drawn from the file with replacement
-                drawn = seeds(lambda: generator.integers(0, FILE, size))
+                drawn = _seeds(world, inputs, labels, [generator.integers(0, FILE, size) for _ in range(SEEDS)])
                 estimates |= {"bootstrapped": drawn, "bootstrapped, corrected": over_training_data(drawn, 0.5)}
             for name, estimate in estimates.items():
                 low, high = (estimate and estimate.interval(0.95)) or (-np.inf, np.inf)

@@ -25,6 +25,7 @@ from tuneworth.stats import (
 from tuneworth.tasks.summary import metric_of
 
 __all__ = [
+    "TRAINED",
     "Cell",
     "Group",
     "answers_in",

@@ -10,7 +10,7 @@ from tuneworth import words
 from tuneworth.advice.again import compare_command
 from tuneworth.advice.case import Case
 from tuneworth.advice.evidence import ENOUGH, FEW, LEAKED, Evidence
-from tuneworth.cells import Cell
+from tuneworth.cells import TRAINED, Cell
 from tuneworth.spec import Budget
 from tuneworth.stats import LOOKS, next_look
 
@@ -65,8 +65,9 @@ def cautions(case: Case) -> tuple[str, ...]:
     if case.chosen and (evidence.grade == "moderate" or evidence.small) and len(case.within) > 1:
         found += _on_new_data(case, evidence)
     if evidence.grade == "strong" and len(case.within) > 1:
-        found.append("It holds for this training data, of which every seed sees most; other data of this kind would move scores "
-                     "by more than the seeds do.")  # fmt: skip
+        shared = words.share(TRAINED * case.group.fraction)
+        found.append(f"It holds for this training data: seeds share {shared} of it, and tell little of what other data of this "
+                     "kind would give.")  # fmt: skip
     if evidence.seeds >= FEW and case.undecided and evidence.learnt:
         found += _seeds(case, evidence)
     if case.chosen and evidence.seeds < ENOUGH and case.chosen.method not in evidence.collapsed:
