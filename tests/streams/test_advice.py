@@ -97,6 +97,12 @@ def test_few_seeds_are_said_out_loud(stream: dict[str, object]) -> None:
     assert "2 paired seeds can carry no recommendation (from 3 on). Evidence: none." in advise_stream(rows)[0]
 
 
+def test_one_choice_is_none() -> None:
+    rows, _ = table(DATA, scores(70.0, 60.0), seeds=3)
+    said = advise_stream([row for row in rows if row["method"] == "full"])
+    assert all("only full has a result, 70." in one and one.endswith("Evidence: none.") for one in said)
+
+
 def test_nothing_done_nothing_said() -> None:
     assert advise_stream([]) == ()
 

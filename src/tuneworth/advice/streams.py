@@ -32,11 +32,12 @@ def advise_stream(rows: Sequence[Row], margin: float = 1.0, confidence: float = 
         cells = tuple(
             replace(cell, seen=frozenset(), mean=fmean(cell.scores.values())) for cell in group.cells if cell.scores
         )
-        if len(cells) > 1:
+        if cells:
             of_tasks = group.metric == "average"
             evidence = weigh(cells, group.baseline, margin, confidence, {}, prefer="size" if of_tasks else "time")
             case = Case("", replace(group, cells=cells), NO_LIMITS, margin, confidence, cells, (), evidence)
-            said.append(f"{_sentence(case, evidence, of_tasks)} Evidence: {evidence.grade}.")
+            grade = evidence.grade if len(cells) > 1 else "none"
+            said.append(f"{_sentence(case, evidence, of_tasks)} Evidence: {grade}.")
     return tuple(said)
 
 
@@ -71,17 +72,17 @@ def _sentence(case: Case, evidence: Evidence, of_tasks: bool) -> str:
     where = f"{group.task} ({group.model}, {group.budget} a {'task' if of_tasks else 'chunk'})"
     points = "1 point" if case.margin == 1 else f"{case.margin:g} points"
     best, seeds = max(case.within, key=case.score), words.several(evidence.seeds, "paired seed")
-    if case.chosen is None and evidence.seeds < FEW:
-        return (
-            f"On {where} it is open between {words.listed(names)}: {seeds} can carry no recommendation (from {FEW} on)."
-        )
-    if case.chosen is None and not evidence.learnt:
-        return (f"On {where} nothing is clearly above the baseline of {words.points(group.baseline)}, one answer for all; the "
-                f"best, {best.method}, scores {words.points(case.score(best))} ({seeds}).")  # fmt: skip
+    if len(case.within) == 1:
+        return f"On {where} there is nothing to choose between: only {best.method} has a result, {words.points(best.mean)}."
     if case.chosen is None:
-        return (f"On {where} it is open between {words.listed(names)}: none is shown to be within {points} of the best "
-                f"({seeds}).")  # fmt: skip
-    assert case.chosen is not None
+        if evidence.seeds >= FEW and not evidence.learnt:
+            return (f"On {where} nothing is clearly above the baseline of {words.points(group.baseline)}, one answer for all; "
+                    f"the best, {best.method}, scores {words.points(best.mean)} ({seeds}).")  # fmt: skip
+        if evidence.seeds >= FEW and len(names) == 1:
+            return f"On {where} {names[0]} is ahead, and not shown to be above the baseline ({seeds})."
+        why = f"none is shown to be within {points} of the best ({seeds})"
+        few = f"{seeds} can carry no recommendation (from {FEW} on)"
+        return f"On {where} it is open between {words.listed(names)}: {few if evidence.seeds < FEW else why}."
     use = "lean to" if evidence.grade == "weak" else "use"
     kind, score = ("small tasks", "on average") if of_tasks else ("data", f"prequential {group.metric}")
     text = (f"For a stream of {kind} like {where} {use} {case.chosen.method}: {words.points(case.score(case.chosen))} {score}, "
@@ -94,8 +95,6 @@ def _sentence(case: Case, evidence: Evidence, of_tasks: bool) -> str:
 
 
 def _price(cell: Cell, of_tasks: bool) -> str:
-    return (
-        f"{words.size(cell.delta_bytes)} stored"
-        if of_tasks
-        else f"{words.seconds(cell.train_seconds)} of training a chunk"
-    )
+    if of_tasks:
+        return f"{words.size(cell.delta_bytes)} stored"
+    return f"{words.seconds(cell.train_seconds)} of training a chunk"
