@@ -46,7 +46,7 @@ def build(
         plain=tuple(plain(one) for one in advice),
         claims=judge_claims(table, spec, question.confidence, answers),
         question=question,
-        cautions=_cautions(progress, groups, environment),
+        cautions=(*_cautions(progress, groups, environment), *(_collapses(groups) if spec.stream is None else ())),
         progress=progress,
         reference=reference,
         methods=spec.methods,
@@ -131,7 +131,6 @@ def _cautions(progress: Progress, groups: Sequence[Group], environment: Sequence
         cells = sum(1 for number in counts if number < FEW)
         found.append(f"Fewer than {FEW} seeds in {cells} of {words.several(len(counts), 'cell')} with results: "
                      "chance can turn their order, so read no ranking from them.")  # fmt: skip
-    found += _collapses(groups)
     if any(len({cell.effort for cell in group.cells}) > 1 for group in groups):
         efforts = {cell.method: cell.recipes_tried for group in groups for cell in group.cells}
         each = words.listed([f"{method} {number}" for method, number in efforts.items()])
@@ -147,6 +146,7 @@ def _cautions(progress: Progress, groups: Sequence[Group], environment: Sequence
 
 
 def _collapses(groups: Sequence[Group]) -> list[str]:
+    """Not for streams, whose answers are not kept and of which no trial is left out."""
     lost: Counter[str] = Counter()
     guessed = 0
     for group in groups:
