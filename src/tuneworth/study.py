@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tuneworth import looks, machine
-from tuneworth.errors import StoreError
+from tuneworth.errors import SpecError, StoreError
 from tuneworth.looks import Question
 from tuneworth.prepare import Prepared, prepare
 from tuneworth.progress import Board, Watch
@@ -182,6 +182,22 @@ class Study:
         spec = self.store.get_study(self.spec.name)
         found = advise_each(self.rows(), given, task, fraction, budget, margin, confidence, self.answers(), model, spec)
         return [self._found_again(advice) for advice in found]
+
+    def recommended_delta(self) -> Path:
+        """Where the delta lies that this study's advice recommends. Raises SpecError where it recommends none, or several."""
+        found = self.advise()
+        if len(found) > 1:
+            raise SpecError(f"{self.spec.name!r} is advised on {len(found)} tasks or models, each with a delta of its own",
+                            "give the directory of one: `tuneworth advise` names them")  # fmt: skip
+        chosen = found[0].recommendation
+        if chosen is None:
+            raise SpecError(f"{self.spec.name!r} recommends no method yet",
+                            "make its advice surer (tuneworth advise says how), or give the directory of a delta, as in its "
+                            "results")  # fmt: skip
+        if chosen.delta_path is None:
+            raise SpecError(f"{self.spec.name!r} recommends {chosen.method!r}, of which no delta was kept",
+                            'deltas = "best" in its study file keeps one')  # fmt: skip
+        return Path(chosen.delta_path)
 
     def claims(self, confidence: float = 0.95) -> list[Judged]:
         """The claims of the study file, judged: see `advice.claims`."""

@@ -92,7 +92,7 @@ def test_what_a_person_reads() -> None:
     lines = said.out.splitlines()
     assert "Evidence: " in lines[0]
     assert "beyond your limits: full, 100% of the parameters" in lines
-    assert any(line.startswith("surer: tuneworth run first ") and "--store " in line for line in lines)
+    assert any(line.startswith("to be surer: tuneworth run first ") and "--store " in line for line in lines)
     assert any(line.split()[:1] == ["bitfit"] for line in lines)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -29,8 +30,11 @@ def show(advices: Sequence[Advice], console: Console) -> None:
             _line(console, f"beyond your limits: {one.method}, {cost_in_words(one.limit, one.value)}")
         for caution in advice.cautions:
             _line(console, f"note: {caution}")
+        if advice.recommendation and advice.recommendation.delta_path:
+            delta = shlex.quote(advice.recommendation.delta_path)
+            _line(console, f"to use it: tuneworth predict {delta} --input NEW.csv --output labelled.csv")
         if advice.next_command:
-            _line(console, f"surer: {advice.next_command}")
+            _line(console, f"to be surer: {advice.next_command}")
         _line(console, "")
     if len(advices) > 1:
         _line(console, overall(advices))

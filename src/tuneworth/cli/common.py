@@ -93,7 +93,10 @@ Verbose = Annotated[
     bool,
     typer.Option("--verbose", help="Say what is decided on the way, such as the number of workers.", callback=_talk),
 ]
-DeltaDir = Annotated[Path, typer.Argument(help="A delta directory (delta_path in the results).", metavar="DELTA_DIR")]
+DeltaDir = Annotated[
+    Path,
+    typer.Argument(help="A study, whose recommended delta it is; or a delta's directory.", metavar="STUDY|DELTA_DIR"),
+]
 BaseModel = Annotated[str | None, typer.Option(help="The base model, if it is not where it was at training.")]
 Delimiter = Annotated[
     str | None,

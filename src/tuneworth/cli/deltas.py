@@ -20,7 +20,7 @@ from tuneworth.cli.common import (
     plain,
     say,
 )
-from tuneworth.errors import SpecError
+from tuneworth.errors import SpecError, StoreError
 
 if TYPE_CHECKING:
     from tuneworth.serve.found import Found
@@ -48,7 +48,7 @@ def predict(
     from tuneworth.predict import predict_file
     from tuneworth.spec import Form
 
-    _check_here(delta, store)
+    delta = _delta(delta, store)
     form = Form(delimiter=delimiter, quoting=quoting)
     done = predict_file(delta, input, output, text, text_pair, model, device, allow_pickle, form, probabilities)
     say(f"{done.count} predictions: {output.resolve()}")
@@ -67,7 +67,7 @@ def merge(
     """Merge a delta into its base model: a plain transformers checkpoint."""
     from tuneworth.deltas import merge_delta
 
-    _check_here(delta, store)
+    delta = _delta(delta, store)
     with err.status("merging"):
         merge_delta(delta, output, model, allow_pickle)
     say(f"model, tokenizer and labels: {output.resolve()}\n\nnext: load it with "
@@ -88,7 +88,7 @@ def export(
     """Write a delta in another format, checked against the delta."""
     from tuneworth.deltas import export_delta
 
-    _check_here(delta, store)
+    delta = _delta(delta, store)
     with err.status(f"exporting to {to}"):
         export_delta(delta, to, output, model, allow_pickle)
     load = {
@@ -112,7 +112,7 @@ def push(
     """Publish a delta on the model hub, with a model card written from its trial."""
     from tuneworth.deltas import push_delta
 
-    _check_here(delta, store)
+    delta = _delta(delta, store)
     with err.status("sending" if not dry_run else "preparing"):
         pushed = push_delta(delta, repo, private, dry_run)
     for name, size in pushed.sent.items():
@@ -165,13 +165,23 @@ def serve(
     say("\nstopped; every request that was taken has its answer")
 
 
-def _check_here(delta: Path, store: str | None) -> None:
-    """Raises DeltaError where there is nothing at that path, with the machine that made the delta if the store knows it."""
-    if not delta.exists():
-        from tuneworth.deltas.elsewhere import not_here
-        from tuneworth.study import DEFAULT_STORE
+def _delta(named: Path, store: str | None) -> Path:
+    """The directory of that path, else the delta that the study of that name recommends. Raises SpecError where it recommends
+    none; DeltaError where there is neither, with the machine that made the delta if the store knows it."""
+    if named.exists():
+        return named
+    from tuneworth.deltas.elsewhere import not_here
+    from tuneworth.study import DEFAULT_STORE, Study
 
-        raise not_here(delta, store or DEFAULT_STORE)
+    try:
+        study = Study.open(str(named), store)
+    except StoreError:
+        raise not_here(named, store or DEFAULT_STORE) from None
+    found = study.recommended_delta()
+    if not found.exists():
+        raise not_here(found, store or DEFAULT_STORE)
+    say(f"the delta that {named} recommends: {found}")
+    return found
 
 
 def _show_tasks(server: Server, loaded: list[tuple[Found, str]]) -> None:
