@@ -100,7 +100,7 @@ def test_verbose_says_how_the_number_of_workers_was_chosen(tiny_model: Path, rev
     command[command.index("--workers") + 1] = "auto"
     said = tuneworth(*command, "--verbose")
     assert said.code == 0, said
-    assert re.search(r"workers: \d+ cores, .* GB a trial: room for \d+", said.err)
+    assert re.search(r"workers: \d+ cores, .* [GM]B a trial: room for \d+", said.err)
 
 
 def results(study: str, store: str | Path) -> list[dict[str, Any]]:
@@ -163,7 +163,7 @@ def test_report_is_one_file(ran: Ran, tmp_path: Path) -> None:
     assert not re.search(r"""(src|href)=["']?https?://""", page.split("<body")[1].split("<script")[0])
     said = tuneworth("report", "reviews", "-o", "no/report.html", "--store", ran.store)
     assert said.code == 2
-    assert "there is no directory 'no'" in said.err
+    assert f"there is no directory {str(target.parent / 'no')!r}" in said.err
 
 
 def test_status_counts(ran: Ran) -> None:
@@ -249,7 +249,10 @@ def test_an_interrupted_run_says_how_to_go_on(
     assert tuneworth(*arguments, "--workers", "1").code == 0
     after = results("reviews", "my store.db")
     assert {row["state"] for row in after} == {"done"}
-    assert {row["key"]: row for row in after if row["key"] in finished} == finished
+    kept = {row["key"]: row for row in after if row["key"] in finished}
+    for key, row in finished.items():
+        changed = {name for name, value in kept[key].items() if value != row[name]}
+        assert changed <= {"delta_path"}, "a better seed's delta may take the place of an earlier one's"
     assert not list(Path("my store.db.files", "checkpoints").rglob("*.safetensors"))
 
 
@@ -277,6 +280,7 @@ def test_an_interrupt_outside_training_is_quiet_too(reviews: Path, monkeypatch: 
         time.sleep(5)
 
     monkeypatch.setattr("tuneworth.predict.read_info", interrupted)
+    Path("delta").mkdir()
     said = tuneworth("predict", "delta", "-i", reviews, "-o", "out.csv")
     assert (said.code, said.out, said.err) == (130, "", "")
 

@@ -27,6 +27,7 @@ from tuneworth.report import build, terminal
 from tuneworth.report.html import render_html
 from tuneworth.results import rows, tuning_seconds
 from tuneworth.spec import StudySpec, TrialRecord, TrialSpec
+from tuneworth.stats import LOOKS
 from tuneworth.store import open_store
 from tuneworth.study import Study
 from tuneworth.tuning import TIE, Tuning, effort, places
@@ -263,7 +264,8 @@ def test_until_decided_adds_seeds_at_the_chosen_rate(tuned: Study) -> None:
     raced = [r.trial for r in tuned.store.records("reviews") if r.trial.tunes]
     run_here(tuned, until_decided=Question(margin=99.0))
     rows = tuned.rows()
-    assert sorted({row["seed"] for row in rows}) == [0, 1, 2]
+    seeds = {row["seed"] for row in rows}
+    assert len(seeds) in LOOKS
     assert len({(row["method"], row["recipe"]["learning_rate"]) for row in rows}) == 2
     assert raced == [r.trial for r in tuned.store.records("reviews") if r.trial.tunes]
-    assert len(tuned.prepare().trials) == len(raced) + 6, "a plain run keeps them"
+    assert len(tuned.prepare().trials) == len(raced) + len(rows), "a plain run keeps them"

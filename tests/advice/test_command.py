@@ -233,7 +233,7 @@ def test_after_compare_the_next_command_is_a_compare_too(
         ({"models": ["minilm", "other"]}, None),
         ({"max_length": 64}, "tuneworth compare --train r.csv --text t --label l --max-length 64 --budget 6epochs"),
         ({"task": {"r": {"train": "r.csv", "text": "t", "label": "l", "positive": "a b", "drop_duplicates": True}}},
-         "tuneworth compare --drop-duplicates --train r.csv --text t --label l --positive 'a b' --budget 6epochs"),
+         "tuneworth compare --train r.csv --text t --label l --positive 'a b' --drop-duplicates --budget 6epochs"),
         ({"evaluations": 9}, None),
         ({"seeds": [3, 4]}, None),
         ({"recipe": {"head": {"learning_rate": 1e-3}}}, None),

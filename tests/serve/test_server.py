@@ -133,7 +133,7 @@ def test_a_port_that_is_taken(delta_root: Path) -> None:
     ("options", "problem"),
     [
         (("--host", "no such host"), "'no such host' is no address"),
-        (("--admin-token", ""), "the admin token is empty"),
+        (("--admin-token", ""), "--admin-token is empty"),
         (("--max-texts", "9", "--max-queue", "8"), "a request of 9 texts never fits a queue of 8"),
         (("--device", "tpu", "--port", "0"), "unknown device 'tpu'"),
         (("--model", "absent/", "--port", "0"), "there is no model directory 'absent/'"),

@@ -16,9 +16,10 @@ from store.ledger import STUDY, plan, result
 from tuneworth.errors import StoreAway
 from tuneworth.events import Died
 from tuneworth.progress import Board
+from tuneworth.run import MAX_DEATHS, Run
 from tuneworth.store import Store, open_store
 from tuneworth.store.patient import PatientStore
-from tuneworth.study import MAX_DEATHS, Study, _Run
+from tuneworth.study import Study
 
 
 class Unheard:
@@ -113,12 +114,12 @@ def test_a_run_counts_deaths_not_interruptions(make_study: Callable[..., Study])
     study = make_study(methods=["head"], seeds=1)
     prepared = study.prepare()
     study.store.put_study(study.spec, prepared.trials)
-    run = _Run(study, prepared, 1, lambda _: None, "cpu", 30.0, False, math.inf)
+    run = Run(study, prepared, 1, lambda _: None, "cpu", 30.0, False, math.inf)
 
     def claimed() -> str:
         record = study.store.claim("reviews", run.owner, 600.0)
         assert record is not None
-        run.board.running[record.trial.key] = record
+        run.board.begins(record)
         return record.trial.key
 
     for _ in range(MAX_DEATHS):

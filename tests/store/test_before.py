@@ -58,7 +58,8 @@ def test_a_store_of_revision_0002_goes_on_and_nothing_is_trained_twice(old: Path
     assert len(deltas) == 2
     assert tuneworth("predict", deltas[0], "--input", "films.csv", "--text", "text", "-o", "said.csv").code == 0
 
-    again = Study(StudySpec.parse(study(old.parent)), str(old))
+    rate = {"recipe": {"head": {"learning_rate": 5e-3}}}  # head's default in that version
+    again = Study(StudySpec.parse({**study(old.parent), **rate}), str(old))
     assert len(again.prepare().missing(retry_failed=False)) == 1
     again.run(1, "cpu", watch=silent)
     after = again.rows()

@@ -115,8 +115,12 @@ def compare(
     seeds: Annotated[int, typer.Option(help="How many seeds; 3 or more let the report say something.")] = 3,
     tune: Annotated[
         int | None,
-        typer.Option(min=1, max=9, help="Learning rates that each method tries first, chosen on validation; 1: the default alone.  "
-                     "[default: 3]"),
+        typer.Option(
+            min=1,
+            max=9,
+            help="Learning rates that each method tries first, chosen on validation; 1: the default alone.",
+            show_default="3",
+        ),
     ] = None,
     name: Annotated[str | None, typer.Option(help="The study's name; else that of the training file.")] = None,
     store: Store = None, workers: Workers = "auto", device: Device = "auto", dry_run: DryRun = False,

@@ -31,7 +31,7 @@ def show_streams(report: StreamReport, console: Console) -> None:
     for failure in report.base.failures[:5]:
         console.print(Text(f"  {failure.trial}: {failure.error}"))
     for sentence in report.advice:
-        console.print(Text(sentence, style="bold"))
+        console.print(Text(sentence, style="bold"), soft_wrap=True)  # or a long name of a model would be broken
 
 
 def _data_table(panel: DataPanel) -> Table:
