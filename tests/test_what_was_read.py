@@ -80,3 +80,20 @@ def test_a_stream_of_tasks_says_each_and_reads_them_at_one_length(
     (row,) = study.rows()
     assert {name: part["max_length"] for name, part in row["data"]["tasks"].items()} == {"reviews": 160, "long": 160}
     assert study.streams().read == tuple(prepared.said)
+
+
+def test_trials_of_another_file_are_set_aside_and_said(tiny_model: Path, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    rows = [f"{'good' if number % 2 else 'bad'} film {number},{'ab'[number % 2]}" for number in range(40)]
+    Path("films.csv").write_text("\n".join(["text,label", *rows]) + "\n")
+    command = ["compare", "--train", "films.csv", "--text", "text", "--label", "label", "--model", str(tiny_model), "--tune", "1",
+               "--methods", "head", "--budget", "1steps", "--seeds", "1", "--workers", "1", "--store", "s.db"]  # fmt: skip
+    assert tuneworth(*command).code == 0
+    Path("films.csv").write_text("\n".join(["text,label", *rows, "a new one,a", "another,b"]) + "\n")
+    kept = "the data of 'films' changed since: 1 earlier trial"
+    assert "films' changed since: 1 of its earlier trials will be kept" in tuneworth(*command, "--dry-run").out
+    again = tuneworth(*command)
+    assert again.code == 0
+    assert f"{kept} is kept as films@1, not shown; to see them: tuneworth results films@1 --store s.db" in again.err
+    assert kept in tuneworth("status", "--store", "s.db").out
+    assert len(json.loads(tuneworth("results", "films@1", "--format", "json", "--store", "s.db").out)) == 1
