@@ -33,6 +33,7 @@ settings.register_profile("untimed", deadline=None)  # a shared machine says not
 settings.load_profile("untimed")
 # What a shell starts in the background ignores Ctrl-C, and so would every child: tests of interrupts need it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # and what nohup starts, a closed terminal
 # Budgets in seconds want the machine alone, by a lock in the temporary directory: a real run beside the tests would keep
 # them waiting, so each worker of pytest has a directory, and thus locks, of its own, and its children have it too.
 PLACE = os.environ.get("PYTEST_XDIST_WORKER", "alone")
