@@ -95,6 +95,16 @@ def test_a_table_that_does_not_fit_is_stacked() -> None:
     assert _printed(Fitted(table), 20) == "a-very-long-name\n  done: 12\n"
 
 
+def test_a_column_that_is_not_folded_is_never_cut() -> None:
+    table = Table(box=None, pad_edge=False)
+    for header in ("method", "behind best", "within 1?"):
+        table.add_column(header, no_wrap=True)
+    table.add_row("bitfit", "0.0 to 0.0", "yes")
+    whole = len("method  behind best  within 1?")
+    assert "within 1?" in _printed(Fitted(table), whole)
+    assert _printed(Fitted(table), whole - 1) == "bitfit\n  behind best: 0.0 to 0.0\n  within 1?: yes\n"
+
+
 def _printed(thing: object, width: int) -> str:
     out = io.StringIO()
     Console(file=out, width=width, color_system=None).print(thing)

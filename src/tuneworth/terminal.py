@@ -64,8 +64,12 @@ class Fitted:
     table: Table
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        from rich.cells import cell_len
         from rich.measure import Measurement
 
+        for column in self.table.columns:
+            if column.no_wrap:  # a measure takes its longest word for enough
+                column.min_width = max(cell_len(str(text)) for text in (column.header, *column.cells))
         anywhere = options.update_width(10_000)  # or a measure would be cut to what the console has
         if Measurement.get(console, anywhere, self.table).minimum <= options.max_width:
             yield self.table
