@@ -54,7 +54,7 @@ def overall(advices: Sequence[Advice]) -> str:
 def _table(advice: Advice) -> Table:
     from rich.table import Table
 
-    table = Table(box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))  # 80 columns hold all of it
     table.add_column("method", no_wrap=True)
     for column in (advice.metric or "score", "behind best", "seeds", "trained", "delta", "time", "memory"):
         table.add_column(column, justify="right", no_wrap=True)
