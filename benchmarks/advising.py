@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from tuneworth.advice import Advice, Limits, advise
-from tuneworth.results import KEYS, Row
+from tuneworth.results.rows import KEYS, Row
 from tuneworth.stats import Answers, decide
 from worlds import World, draw
 

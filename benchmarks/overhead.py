@@ -117,7 +117,7 @@ def made_up(study: Any) -> None:
     """Finish every trial of a study with a result that looks like one."""
     import numpy as np
 
-    from tuneworth.predictions import Predictions
+    from tuneworth.results.predictions import Predictions
     from tuneworth.spec import CurvePoint, TrialResult
 
     study.store.put_study(study.spec, study.prepare().trials)

@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from tuneworth.results import Row
+from tuneworth.results.rows import Row
 from tuneworth.spec import StudySpec
 from tuneworth.study import Study
 from tuneworth.tasks import TaskData, get_task

@@ -5,7 +5,8 @@
 
 Each run is a new study in a new store, by the library as the command line uses it: the start of workers, set-up, evaluation and
 the store count. Examples a second: those trained on, over the wall clock from the first line to the last. A memory figure
-is the sum of the workers' peaks, shared pages counted in each. What `--workers auto` expected is `tuneworth.probe`'s race.
+is the sum of the workers' peaks, shared pages counted in each. What `--workers auto` expected is the race in
+`tuneworth.machine.throughput`.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ def tuneworth(*arguments: str | Path) -> Said:
         with (
             redirect_stdout(out),
             redirect_stderr(err),
-            patch("tuneworth.machine.cores_here", lambda: {0}),
+            patch("tuneworth.machine.workers.cores_here", lambda: {0}),
             pytest.raises(SystemExit) as ended,
         ):
             main([str(argument) for argument in arguments])

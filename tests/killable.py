@@ -9,8 +9,8 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+from tuneworth.machine.starter import starter
 from tuneworth.spec import StudySpec
-from tuneworth.starter import starter
 
 
 def start(spec: StudySpec, store: Path, workers: int = 1, **options: Any) -> BaseProcess:

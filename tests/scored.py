@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from synthetic import make, measure
-from tuneworth.results import Cell, Row, rows
+from tuneworth.results.rows import CellKey, Row, rows
 from tuneworth.spec import TrialResult, TrialSpec
 from tuneworth.stats import Answers
 
@@ -61,7 +61,7 @@ def normal(means: Mapping[str, float], seeds: int, spread: float = 0.3, chance: 
 
 def answered(
     shares: Mapping[str, float], seeds: int, examples: int, chance: int = 0, own: float = 0.0
-) -> tuple[dict[str, dict[int, float]], dict[Cell, Answers]]:
+) -> tuple[dict[str, dict[int, float]], dict[CellKey, Answers]]:
     """Predictions of two classes that are right as often as `shares` say; their scores. `own`: how much the examples that
     are hard differ from method to method (0: hardly, for they vary a little with the seed)."""
     rng = np.random.default_rng(chance)

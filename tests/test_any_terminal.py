@@ -20,7 +20,7 @@ from synthetic import make
 from tuneworth import words
 from tuneworth.cli import app
 from tuneworth.report import build, terminal
-from tuneworth.results import rows
+from tuneworth.results.rows import rows
 from tuneworth.terminal import Fitted, forgive
 
 COMMANDS = get_command(app).commands  # type: ignore[attr-defined]

@@ -24,8 +24,8 @@ from typer.main import get_command
 import tuneworth as tw
 from commands import Said, start, tuneworth
 from tuneworth.cli import app
-from tuneworth.results import KEYS
-from tuneworth.starter import no_accelerator
+from tuneworth.machine.starter import no_accelerator
+from tuneworth.results.rows import KEYS
 
 COMMANDS = (
     "run", "stream", "compare", "status", "results", "report", "advise", "claims", "preset", "methods", "tasks", "models",

@@ -18,21 +18,21 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "tuneworth"
 
 LAYERS = [
-    {"cache", "errors", "starter", "terminal", "words"},
-    {"predictions", "spec", "writing"},
-    {"events", "models", "stats"},
-    {"methods", "results", "store", "tasks"},
-    {"answers", "cells", "fits", "looks", "plan", "presets", "progress", "set_aside", "train", "tuning"},
-    {"probe"},
-    {"machine"},
+    {"cache", "errors", "terminal", "words"},
+    {"spec", "writing"},
+    {"models", "stats"},
+    {"methods", "tasks"},
+    {"results"},
+    {"events", "store"},
+    {"fits", "plan", "presets", "progress", "set_aside", "train", "tuning", "until_decided"},
     {"advice", "streams"},
     {"deltas", "prepare", "report"},
-    {"pace", "predict", "serve", "trial"},
+    {"machine", "predict", "serve", "trial"},
     {"executors"},
     {"display"},
     {"run"},
     {"study"},
-    {"demo", "doctor"},
+    {"demo"},
     {"cli"},
 ]
 """Bottom first. A part may import from lower layers only, at the top of a file or inside a function."""

@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 
 from synthetic import Ledger, measure
 from tuneworth.errors import SpecError
-from tuneworth.looks import Question, check, decisions, grow, possible_seeds
 from tuneworth.plan import expand
 from tuneworth.report import build
 from tuneworth.report.decided import decided
-from tuneworth.results import Row, rows
+from tuneworth.results.rows import Row, rows
 from tuneworth.spec import StudySpec, TrialRecord, TrialSpec
 from tuneworth.stats import LOOKS
+from tuneworth.until_decided import Question, check, decisions, grow, possible_seeds
 
 WORSE = 0.0123
 """A learning rate that costs 10 points."""

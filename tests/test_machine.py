@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tuneworth import machine
 from tuneworth.errors import SpecError
+from tuneworth.machine import workers as machine
 from tuneworth.study import Study
 
 Make = Callable[..., Study]

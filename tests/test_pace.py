@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from commands import tuneworth
-from tuneworth import pace
-from tuneworth.pace import Pace
+from tuneworth.machine import pace
+from tuneworth.machine.pace import Pace
 from tuneworth.store import open_store
 from tuneworth.study import Study
 from tuneworth.tasks import Examples

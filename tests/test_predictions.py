@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from conftest import silent
-from tuneworth.predictions import Predictions, pack, unpack
+from tuneworth.results.predictions import Predictions, pack, unpack
 from tuneworth.study import Study
 from tuneworth.tasks.metrics import evaluate
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from synthetic import make, measure
-from tuneworth.results import KEYS, cell_of, frame, rows, to_csv, tuning_seconds
+from tuneworth.results.rows import KEYS, cell_of, frame, rows, to_csv, tuning_seconds
 from tuneworth.spec import TrialResult, TrialSpec
 from tuneworth.store import open_store
 

@@ -16,7 +16,7 @@ from conftest import silent
 from families import make_model_dir
 from killable import ended, kill_at_random, start
 from tuneworth.errors import ModelError
-from tuneworth.machine import is_dead, owner_name
+from tuneworth.machine.workers import is_dead, owner_name
 from tuneworth.spec import TrialRecord
 from tuneworth.store import open_store
 from tuneworth.study import Study
@@ -165,7 +165,7 @@ def test_two_runs_at_once_share_the_work_and_never_a_trial(make_study: Make, tmp
 
 def test_a_dead_owner_is_told_from_a_living_one() -> None:
     assert not is_dead(owner_name())
-    gone = subprocess.run([sys.executable, "-c", "from tuneworth.machine import owner_name; print(owner_name())"],
+    gone = subprocess.run([sys.executable, "-c", "from tuneworth.machine.workers import owner_name; print(owner_name())"],
                           capture_output=True, text=True, check=True).stdout.strip()  # fmt: skip
     assert is_dead(gone)
     assert not is_dead("another-host/1/0.00/x"), "only its lease can tell"

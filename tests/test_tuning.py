@@ -21,16 +21,16 @@ from test_study import run_here
 from test_until_decided import wait_until_done
 from tuneworth import words
 from tuneworth.errors import SpecError
-from tuneworth.looks import Question
 from tuneworth.plan import check, expand
 from tuneworth.report import build, terminal
 from tuneworth.report.html import render_html
-from tuneworth.results import rows, tuning_seconds
+from tuneworth.results.rows import rows, tuning_seconds
 from tuneworth.spec import StudySpec, TrialRecord, TrialSpec
 from tuneworth.stats import LOOKS
 from tuneworth.store import open_store
 from tuneworth.study import Study
 from tuneworth.tuning import TIE, Tuning, effort, places
+from tuneworth.until_decided import Question
 
 Loss = Callable[[TrialSpec], float]
 EXAMPLES = {"glue/mrpc": 3668}

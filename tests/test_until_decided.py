@@ -14,13 +14,13 @@ import pytest
 from commands import tuneworth
 from killable import ended, start
 from test_study import numbers, run_here
-from tuneworth.answers import by_cell
 from tuneworth.errors import SpecError
-from tuneworth.looks import Question
-from tuneworth.results import cell_of
+from tuneworth.results.answers import by_cell
+from tuneworth.results.rows import cell_of
 from tuneworth.spec import StudySpec
 from tuneworth.store import open_store
 from tuneworth.study import Study
+from tuneworth.until_decided import Question
 
 Make = Callable[..., Study]
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tuneworth.deltas import Predictor, load_delta
     from tuneworth.errors import TuneworthError, UserError
-    from tuneworth.looks import Question
     from tuneworth.spec import Budget, Recipe, StudySpec, TrialResult, TrialSpec
     from tuneworth.study import Study
+    from tuneworth.until_decided import Question
 
 __all__ = [
     "Budget", "Predictor", "Question", "Recipe", "Study", "StudySpec", "TrialResult", "TrialSpec", "TuneworthError", "UserError",
@@ -20,7 +20,7 @@ __all__ = [
 _HOMES = {
     "Predictor": "deltas",
     "load_delta": "deltas",
-    "Question": "looks",
+    "Question": "until_decided",
     "Study": "study",
     "TuneworthError": "errors",
     "UserError": "errors",

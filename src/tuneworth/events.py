@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tuneworth.errors import UserError
-from tuneworth.predictions import Predictions
+from tuneworth.results.predictions import Predictions
 from tuneworth.spec import FileTask, TrialResult, TrialSpec
 
 

@@ -7,17 +7,19 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from tuneworth import looks, machine, results
-from tuneworth.answers import by_cell
+from tuneworth import until_decided
 from tuneworth.deltas.keeper import DeltaKeeper
 from tuneworth.errors import StoreAway
 from tuneworth.events import Died, Event, Failed, Finished, Halted, Job, Progress
 from tuneworth.executors import Executor, make_executor
-from tuneworth.looks import Question
+from tuneworth.machine.workers import cores_here, is_dead, owner_name
 from tuneworth.prepare import Prepared
 from tuneworth.progress import Board, Watch
+from tuneworth.results.answers import by_cell
+from tuneworth.results.rows import rows as rows_of
 from tuneworth.spec import TrialRecord
 from tuneworth.store.patient import patient
+from tuneworth.until_decided import Question
 
 if TYPE_CHECKING:
     from tuneworth.study import Study
@@ -45,7 +47,7 @@ class Run:
         self.name, self.watch = study.spec.name, watch
         self.device, self.checkpoint_seconds, self.allow_pickle = device, checkpoint_seconds, allow_pickle
         self.deadline = deadline
-        self.owner = machine.owner_name()
+        self.owner = owner_name()
         self.board = Board(study.store.counts(self.name), slots=slots, deadline=deadline)
         self.board.plan(study.store.records(self.name))
         self.store = patient(study.store, self._notice, deadline + LAST_SECONDS)
@@ -81,13 +83,13 @@ class Run:
     def grow(self, question: Question | None) -> bool:
         """Add what the recorded results ask for: the next heat of a race of learning rates, the trials of a rate that is
         chosen, then the next look's seeds, where the question is open. False: nothing was to be added."""
-        records, rows = self.store.records(self.name), results.rows(self.store, self.name)
+        records, rows = self.store.records(self.name), rows_of(self.store, self.name)
         tuned = self.prepared.tuning.grow(self.prepared.candidates, records)
         candidates, present = tuned.of(self.prepared.candidates), {row["key"] for row in rows}
         compared = [t for t in candidates if t.seed in self.study.spec.seeds or t.key in present]
         if question and not tuned.open and {t.key for t in compared} == present:
-            decisions = looks.decisions(rows, question, by_cell(rows, self.store.predictions(self.name)))
-            compared = looks.grow(candidates, rows, decisions)
+            decisions = until_decided.decisions(rows, question, by_cell(rows, self.store.predictions(self.name)))
+            compared = until_decided.grow(candidates, rows, decisions)
             self.board.open_groups = sum(bool(decision.wanted) for decision in decisions.values())
         plan = [*tuned.trials, *compared]
         if {t.key for t in plan} == {record.trial.key for record in records}:
@@ -141,7 +143,7 @@ class Run:
     def _switch(self, timed: bool) -> None:
         if self.executor:
             self.executor.close()
-        workers, cores = (1 if timed else self.slots), len(machine.cores_here())
+        workers, cores = (1 if timed else self.slots), len(cores_here())
         self.executor, self.timed = make_executor(workers, max(1, cores // workers)), timed
 
     def _job(self, record: TrialRecord) -> Job:
@@ -187,5 +189,5 @@ class Run:
 
     def _take_over_from_the_dead(self) -> None:
         for owner in self.store.owners(self.name):
-            if owner != self.owner and machine.is_dead(owner):
+            if owner != self.owner and is_dead(owner):
                 self.store.release(self.name, owner)

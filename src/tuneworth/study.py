@@ -12,15 +12,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tuneworth import looks, machine
 from tuneworth.errors import SpecError, StoreError
-from tuneworth.looks import Question
+from tuneworth.machine.workers import worker_count
 from tuneworth.prepare import Prepared, prepare
 from tuneworth.progress import Board, Watch
 from tuneworth.run import ENDING, LAST_SECONDS, Run
 from tuneworth.set_aside import set_aside
 from tuneworth.spec import StudySpec, TrialRecord, parse_seconds
 from tuneworth.store import Counts, Store, files_dir, open_store
+from tuneworth.until_decided import Question, check, decisions, possible_seeds
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,8 +28,9 @@ if TYPE_CHECKING:
     from tuneworth.advice import Advice, Judged
     from tuneworth.report import Report
     from tuneworth.report.streams import StreamReport
-    from tuneworth.results import Cell
+    from tuneworth.results.rows import CellKey
     from tuneworth.stats import Answers, Decision
+    from tuneworth.until_decided import GroupKey
 
 DEFAULT_STORE = "tuneworth.db"
 
@@ -71,12 +72,12 @@ class Study:
         decided added to it. With `until_decided` the candidates reach to the last look.
         """
         if until_decided:
-            looks.check(self.spec)
+            check(self.spec)
         earlier = self._records()
         planned = self.store.get_study(self.spec.name).seeds if earlier else ()
         added = {r.trial.key: r.trial for r in earlier if r.trial.seed not in planned}  # by a run until decided
         asked = {*self.spec.seeds, *(trial.seed for trial in added.values())}
-        seeds = tuple(s for s in looks.possible_seeds(self.spec.seeds) if until_decided or s in asked)
+        seeds = tuple(s for s in possible_seeds(self.spec.seeds) if until_decided or s in asked)
         spec = self.spec.model_copy(update={"seeds": seeds})
         whole = prepare(spec, self.data_dir, self.files, allow_pickle, earlier)
         whole = replace(whole, tuning=replace(whole.tuning, seeds=self.spec.seeds))
@@ -109,7 +110,7 @@ class Study:
                 watch = stack.enter_context(Display(self.spec.name))
             prepared = self.prepare(allow_pickle, question is not None)
             missing = prepared.candidates if question else prepared.missing(retry_failed)
-            slots = machine.worker_count(workers, device, missing, prepared.model_sources)
+            slots = worker_count(workers, device, missing, prepared.model_sources)
             self.store.put_study(self.spec, prepared.trials)
             if retry_failed:
                 self.store.retry_failed(self.spec.name)
@@ -123,12 +124,12 @@ class Study:
                 pass
         return self.store.counts(self.spec.name)
 
-    def decisions(self, question: Question | None = None) -> dict[looks.Place, Decision]:
+    def decisions(self, question: Question | None = None) -> dict[GroupKey, Decision]:
         """By model, task, fraction and budget: which methods are inside the margin of the best one, outside, or open.
 
-        Groups without a finished trial are missing. See `looks.decisions`.
+        Groups without a finished trial are missing. See `until_decided.decisions`.
         """
-        return looks.decisions(self.rows(), question or Question(), self.answers())
+        return decisions(self.rows(), question or Question(), self.answers())
 
     def known_spec(self) -> StudySpec | None:
         """The study as the store knows it; None where it does not yet."""
@@ -154,20 +155,20 @@ class Study:
 
     def rows(self) -> list[dict[str, Any]]:
         """One dict a trial, as `tuneworth results --format json` prints them."""
-        from tuneworth.results import rows
+        from tuneworth.results.rows import rows
 
         return rows(self.store, self.spec.name)
 
-    def answers(self) -> dict[Cell, Answers]:
-        """By cell (as `results.cell_of` gives it), what the selected recipe's trials answered on the test split; cells
+    def answers(self) -> dict[CellKey, Answers]:
+        """By cell (as `results.rows.cell_of` gives it), what the selected recipe's trials answered on the test split; cells
         with a trial whose predictions an older version did not keep are missing."""
-        from tuneworth.answers import by_cell
+        from tuneworth.results.answers import by_cell
 
         return by_cell(self.rows(), self.store.predictions(self.spec.name))
 
     def results(self) -> pd.DataFrame:
         """One row a trial, with the columns of `rows`."""
-        from tuneworth.results import frame
+        from tuneworth.results.rows import frame
 
         return frame(self.rows())
 

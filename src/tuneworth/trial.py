@@ -18,7 +18,7 @@ from tuneworth.events import Event, Failed, Finished, Halted, Job, Progress
 from tuneworth.methods import get_method, method_options
 from tuneworth.methods._tune import tune
 from tuneworth.models.load import load
-from tuneworth.predictions import Predictions
+from tuneworth.results.predictions import Predictions
 from tuneworth.spec import FileTask, TrialResult
 from tuneworth.streams import run_stream
 from tuneworth.tasks import Task, TaskData

@@ -16,7 +16,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tuneworth.spec import Budget, Recipe, TrialRecord, TrialSpec
+from tuneworth.spec import Budget, CellKey, Recipe, TrialRecord, TrialSpec
 
 __all__ = ["Tuned", "Tuning", "effort"]
 
@@ -33,8 +33,6 @@ STEPS = 20
 TIE = 0.01
 """Of the loss: as much as two runs of one rate differ by."""
 
-Cell = tuple[str, str, str, float, str]
-
 
 @dataclass(frozen=True)
 class Tuned:
@@ -42,9 +40,9 @@ class Tuned:
 
     trials: list[TrialSpec] = field(default_factory=list)
     """Of all races so far, those that have ended included."""
-    recipes: Mapping[Cell, Recipe] = field(default_factory=dict)
+    recipes: Mapping[CellKey, Recipe] = field(default_factory=dict)
     """Of the races that have ended."""
-    open: frozenset[Cell] = frozenset()
+    open: frozenset[CellKey] = frozenset()
     """The cells whose race goes on."""
 
     def of(self, candidates: Sequence[TrialSpec]) -> list[TrialSpec]:
@@ -70,11 +68,11 @@ class Tuning:
         if self.rates < 2:
             return Tuned()
         ended = {record.trial.key: record for record in records if record.state in ("done", "failed")}
-        cells: dict[Cell, list[TrialSpec]] = {}
+        cells: dict[CellKey, list[TrialSpec]] = {}
         for trial in candidates:
             cells.setdefault(trial.cell, []).append(trial)
         trials: list[TrialSpec] = []
-        recipes: dict[Cell, Recipe] = {}
+        recipes: dict[CellKey, Recipe] = {}
         raced = {cell: some[0] for cell, some in cells.items() if all(one.recipe == some[0].recipe for one in some)}
         for cell, trial in raced.items():
             mine, chosen = self._race(trial, ended)

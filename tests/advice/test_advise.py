@@ -13,7 +13,7 @@ from tuneworth.advice import Advice, Limits, advise, advise_each
 from tuneworth.advice.show import overall
 from tuneworth.errors import SpecError
 from tuneworth.report.plain import plain as in_plain_words
-from tuneworth.results import Row
+from tuneworth.results.rows import Row
 
 METHODS = {"head": 70.0, "full": 86.0, "bitfit": 85.9, "houlsby": 84.0}
 

@@ -7,7 +7,7 @@ from scored import BASELINE, normal, table
 from synthetic import make, measure
 from tuneworth.advice import Judged, judge_claims
 from tuneworth.errors import SpecError
-from tuneworth.results import Row
+from tuneworth.results.rows import Row
 from tuneworth.spec import StudySpec
 from tuneworth.store import open_store
 

@@ -13,14 +13,14 @@ from scored import flat, normal, table
 from tuneworth.advice import Advice, Limits, advise, judge_claims
 from tuneworth.errors import SpecError
 from tuneworth.report.plain import plain
-from tuneworth.results import Cell, Row
+from tuneworth.results.rows import CellKey, Row
 from tuneworth.spec import StudySpec
 from tuneworth.stats import Answers, seeds_needed
 
 Scores = dict[str, dict[int, float]]
 
 
-def right(shares: Mapping[str, Sequence[int]], examples: int) -> tuple[Scores, dict[Cell, Answers]]:
+def right(shares: Mapping[str, Sequence[int]], examples: int) -> tuple[Scores, dict[CellKey, Answers]]:
     """By method, how many of the first test examples each seed answers rightly; targets are balanced at random."""
     targets = np.random.default_rng(0).permutation(np.arange(examples) % 2)
     scores: Scores = {}
@@ -109,7 +109,7 @@ def test_two_seeds_do_not_show_that_a_method_rises() -> None:
     assert not any("Still learning" in caution for caution in rival(5.0, 5.0, seeds=2).cautions)
 
 
-def tutorial(seeds: int) -> tuple[list[Row], dict[Cell, Answers]]:
+def tutorial(seeds: int) -> tuple[list[Row], dict[CellKey, Answers]]:
     scores, answers = right(
         {"head": [63] * seeds, "full": [80] * seeds, "bitfit": [80] * seeds, "houlsby": [80] * seeds}, 80
     )

@@ -20,7 +20,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from store.ledger import STUDY, answered, plan, result, trial
 from tuneworth.errors import StoreError
-from tuneworth.predictions import Predictions
+from tuneworth.results.predictions import Predictions
 from tuneworth.spec import TrialRecord
 from tuneworth.store import Counts, Store, open_store
 from tuneworth.store.sql import SqlStore

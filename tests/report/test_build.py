@@ -8,11 +8,11 @@ from rich.console import Console
 
 from synthetic import ENVIRONMENT, make, measure
 from tuneworth.advice import advise_each
-from tuneworth.looks import Question
 from tuneworth.report import Report, build, render_html, terminal
 from tuneworth.report.plain import plain
-from tuneworth.results import rows
+from tuneworth.results.rows import rows
 from tuneworth.spec import TrialResult, TrialSpec
+from tuneworth.until_decided import Question
 
 
 def report(state: Any = "done", sweep: Any = None, **study: Any) -> Report:

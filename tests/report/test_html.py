@@ -14,7 +14,7 @@ from synthetic import make, measure
 from tuneworth.errors import WriteError
 from tuneworth.report import Report, build, render_html, write_html
 from tuneworth.report.palette import COLOURS, DARK_PAGE, LIGHT_PAGE, SHAPES, colours, shapes
-from tuneworth.results import rows
+from tuneworth.results.rows import rows
 from tuneworth.spec import TrialResult, TrialSpec
 
 EVIL = "</script><script>window.hacked=1</script><img src=x onerror=window.hacked=1>"

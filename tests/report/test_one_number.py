@@ -12,7 +12,6 @@ from rich.console import Console
 
 from scored import table
 from tuneworth.advice import judge_claims
-from tuneworth.looks import Question, decisions
 from tuneworth.report import Report, build
 from tuneworth.report.charts import chart_data
 from tuneworth.report.html import render_html
@@ -20,15 +19,16 @@ from tuneworth.report.terminal import show
 from tuneworth.report.views.comparisons import family
 from tuneworth.report.views.stability import stability
 from tuneworth.report.views.summaries import summaries
-from tuneworth.results import Cell, Row
+from tuneworth.results.rows import CellKey, Row
 from tuneworth.spec import StudySpec
 from tuneworth.stats import Answers
+from tuneworth.until_decided import Question, decisions
 
 EXAMPLES, SEEDS = 400, 10
 METHODS = {"full": 0.90, "houlsby": 0.89, "bitfit": 0.80}
 
 
-def study() -> tuple[list[Row], dict[Cell, Answers]]:
+def study() -> tuple[list[Row], dict[CellKey, Answers]]:
     """houlsby collapses twice, once to either class; bitfit ties with the baseline once, honestly."""
     rng = np.random.default_rng(5)
     targets = (np.arange(EXAMPLES) % 100 < 51).astype(int)

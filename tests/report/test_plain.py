@@ -10,7 +10,7 @@ import pytest
 from synthetic import make, measure
 from tuneworth.advice import Advice, Limits, advise
 from tuneworth.report.plain import MEANING, Plain, plain
-from tuneworth.results import rows
+from tuneworth.results.rows import rows
 from tuneworth.spec import TrialResult, TrialSpec
 
 SEEDS = 6

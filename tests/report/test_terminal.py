@@ -6,7 +6,7 @@ from rich.console import Console
 
 from synthetic import make
 from tuneworth.report import build, terminal
-from tuneworth.results import rows
+from tuneworth.results.rows import rows
 
 LONG = "a-rather-long-name-of-a-variant"
 

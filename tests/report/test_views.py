@@ -19,7 +19,7 @@ from tuneworth.report.views.comparisons import family
 from tuneworth.report.views.learning import crossovers, reached, targets
 from tuneworth.report.views.stability import stability
 from tuneworth.report.views.summaries import COSTS, summaries
-from tuneworth.results import Row, cell_of, rows
+from tuneworth.results.rows import Row, cell_of, rows
 from tuneworth.spec import CurvePoint, TrialSpec
 from tuneworth.stats import Answers, wilson
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tuneworth.predictions import Predictions
+from tuneworth.results.predictions import Predictions
 from tuneworth.spec import Budget, CurvePoint, Recipe, StudySpec, TrialResult, TrialSpec
 
 STUDY = StudySpec(name="first", tasks=("glue/mrpc",), recipe={"bitfit": {"learning_rate": [5e-4, 2e-3]}}, seeds=(0, 7))

@@ -7,7 +7,7 @@ from typing import Any
 
 from synthetic import Ledger, measure
 from tuneworth.plan import expand
-from tuneworth.results import Row, rows
+from tuneworth.results.rows import Row, rows
 from tuneworth.spec import Chunk, Stage, StudySpec, TaskScore, TrialRecord, TrialResult, TrialSpec
 
 DATA = {"kind": "data", "chunk": 50}

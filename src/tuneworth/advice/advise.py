@@ -11,13 +11,12 @@ from tuneworth.advice.limits import NO_LIMITS, Limits, Prefer
 from tuneworth.advice.next_step import cautions, next_command
 from tuneworth.advice.sentence import sentence
 from tuneworth.advice.value import Advice, Candidate, Excluded, Recommendation
-from tuneworth.cells import Cell, Group, answers_in, group_trials
 from tuneworth.errors import SpecError, did_you_mean
-from tuneworth.looks import Question
-from tuneworth.results import Cell as CellKey
-from tuneworth.results import Row
+from tuneworth.results.cells import Cell, Group, answers_in, group_trials
+from tuneworth.results.rows import CellKey, Row
 from tuneworth.spec import Budget, StudySpec
 from tuneworth.stats import Answers
+from tuneworth.until_decided import Question
 
 __all__ = ["advise", "advise_each"]
 

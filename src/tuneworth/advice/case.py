@@ -11,7 +11,7 @@ from tuneworth import words
 from tuneworth.advice.evidence import FEW, Evidence
 from tuneworth.advice.limits import Limits
 from tuneworth.advice.value import Excluded, Pair
-from tuneworth.cells import Cell, Group, difference, judged
+from tuneworth.results.cells import Cell, Group, difference, judged
 from tuneworth.spec import StudySpec
 from tuneworth.stats import LOOKS, Answers, Comparison, Verdict, examples_needed, seeds_needed, shared_seeds
 

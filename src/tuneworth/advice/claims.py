@@ -32,10 +32,8 @@ from typing import Literal
 from tuneworth import words
 from tuneworth.advice.evidence import FEW
 from tuneworth.advice.learnt import has_learnt
-from tuneworth.cells import Group, group_trials, judged, with_failures
-from tuneworth.looks import Question
-from tuneworth.results import Cell as CellKey
-from tuneworth.results import Row
+from tuneworth.results.cells import Group, group_trials, judged, with_failures
+from tuneworth.results.rows import CellKey, Row
 from tuneworth.spec import Claim, Frozen, StudySpec
 from tuneworth.stats import (
     FEWEST_FOR_SPREADS,
@@ -46,6 +44,7 @@ from tuneworth.stats import (
     shared_seeds,
     spread_ratio,
 )
+from tuneworth.until_decided import Question
 
 __all__ = ["Judged", "JudgedCell", "judge_claims"]
 

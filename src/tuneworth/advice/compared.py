@@ -8,7 +8,7 @@ from math import isnan
 
 import numpy as np
 
-from tuneworth.cells import Cell
+from tuneworth.results.cells import Cell
 from tuneworth.stats import Answers, Regret, shared_seeds
 from tuneworth.stats.compare import FEWEST
 

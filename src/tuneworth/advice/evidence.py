@@ -33,7 +33,7 @@ from tuneworth.advice.compared import alike, comparable, undertrained
 from tuneworth.advice.learnt import has_learnt
 from tuneworth.advice.limits import Prefer
 from tuneworth.advice.value import Grade, Status
-from tuneworth.cells import Cell, collapsed_seeds, judged, mixed, with_failures
+from tuneworth.results.cells import Cell, collapsed_seeds, judged, mixed, with_failures
 from tuneworth.stats import LOOKS, Answers, Regret, by_seeds, level, on_new_data, regrets_of, shared_seeds
 
 __all__ = ["ENOUGH", "FEW", "LEAKED", "LEANING", "Evidence", "weigh"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tuneworth.cells import Cell, collapsed_seeds
+from tuneworth.results.cells import Cell, collapsed_seeds
 from tuneworth.stats import Answers, above_one_answer, over_seeds
 from tuneworth.stats.compare import FEWEST
 

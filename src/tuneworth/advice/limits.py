@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from tuneworth import words
-from tuneworth.cells import Cell, Group
 from tuneworth.errors import SpecError, did_you_mean
+from tuneworth.results.cells import Cell, Group
 from tuneworth.spec import Budget
 
 __all__ = ["NO_LIMITS", "Limits", "Prefer", "cost_in_words"]

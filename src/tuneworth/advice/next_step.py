@@ -10,7 +10,7 @@ from tuneworth import words
 from tuneworth.advice.again import compare_command
 from tuneworth.advice.case import Case
 from tuneworth.advice.evidence import ENOUGH, FEW, LEAKED, Evidence
-from tuneworth.cells import TRAINED, Cell
+from tuneworth.results.cells import TRAINED, Cell
 from tuneworth.spec import Budget
 from tuneworth.stats import LOOKS, next_look
 

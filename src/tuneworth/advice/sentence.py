@@ -10,7 +10,7 @@ from tuneworth.advice.case import Case
 from tuneworth.advice.evidence import FEW, LEAKED, Evidence
 from tuneworth.advice.limits import cost_in_words
 from tuneworth.advice.value import Pair
-from tuneworth.cells import Cell, judged
+from tuneworth.results.cells import Cell, judged
 from tuneworth.spec import Budget
 
 __all__ = ["evidence_in_words", "sentence"]

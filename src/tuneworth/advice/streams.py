@@ -11,8 +11,8 @@ from tuneworth.advice.case import Case
 from tuneworth.advice.evidence import FEW, Evidence, weigh
 from tuneworth.advice.limits import NO_LIMITS
 from tuneworth.advice.sentence import evidence_in_words
-from tuneworth.cells import Cell, group_trials
-from tuneworth.results import Row
+from tuneworth.results.cells import Cell, group_trials
+from tuneworth.results.rows import Row
 
 __all__ = ["advise_stream"]
 

@@ -62,7 +62,7 @@ def results(
     elif format == "json":
         print_json(opened.rows())
     else:
-        from tuneworth.results import to_csv
+        from tuneworth.results.rows import to_csv
 
         write(to_csv(opened.rows()))
 
@@ -76,8 +76,8 @@ def report(
     store: Store = None,
 ) -> None:
     """Write the report of a study: one HTML file that needs no network."""
-    from tuneworth.looks import Question
     from tuneworth.study import Study
+    from tuneworth.until_decided import Question
 
     path = Study.open(study, store).report(output, Question(margin, confidence))
     say(f"report: {path.resolve()}\n\nnext: open it in a browser")

@@ -72,7 +72,7 @@ def preset(name: Annotated[str | None, typer.Argument(help="A packaged study fil
 @app.command(rich_help_panel=PANEL)
 def doctor() -> None:
     """What this machine can do: device, bf16, cores, memory, versions, the packaged model."""
-    from tuneworth.doctor import examine
+    from tuneworth.machine.doctor import examine
 
     for name, value in examine():
         out.print(f"[bold]{name:<15}[/bold] {plain(value)}", soft_wrap=True)

@@ -10,8 +10,8 @@ import typer
 from rich.console import Console
 
 if TYPE_CHECKING:
-    from tuneworth.looks import Question
     from tuneworth.study import Study
+    from tuneworth.until_decided import Question
 
 app = typer.Typer(
     name="tuneworth", no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="rich", add_completion=False,

@@ -33,8 +33,8 @@ from tuneworth.cli.common import (
 from tuneworth.errors import SpecError, StoreError
 
 if TYPE_CHECKING:
-    from tuneworth.looks import Question
     from tuneworth.study import Study
+    from tuneworth.until_decided import Question
 
 PANEL = "Train"
 DEFAULT_BUDGET = "3epochs"
@@ -215,7 +215,7 @@ def _with_budget(
     is left of the limit."""
     import time
 
-    from tuneworth import machine
+    from tuneworth.machine.workers import on_cpu, worker_count
     from tuneworth.spec import Budget, parse_seconds
 
     begun = study.known_spec()
@@ -224,12 +224,12 @@ def _with_budget(
     if time_limit is None:
         return study, workers, time_limit
     limit, started = parse_seconds(time_limit), time.monotonic()
-    machine.worker_count(workers, device, [])  # what is no number of workers is said first
+    worker_count(workers, device, [])  # what is no number of workers is said first
     prepared = study.prepare(allow_pickle, question is not None)
-    if not machine.on_cpu(device):
+    if not on_cpu(device):
         return study, workers, time_limit
-    from tuneworth import pace
     from tuneworth.display import duration
+    from tuneworth.machine import pace
     from tuneworth.tasks.planned import load_task
 
     task, (most,) = study.spec.tasks[0], study.spec.budgets
@@ -296,7 +296,7 @@ def _train(study: Study, **options: Any) -> int:
 
 
 def _question(until_decided: bool, margin: float | None, confidence: float | None) -> Question | None:
-    from tuneworth.looks import Question
+    from tuneworth.until_decided import Question
 
     given = {name: value for name, value in (("margin", margin), ("confidence", confidence)) if value is not None}
     if given and not until_decided:

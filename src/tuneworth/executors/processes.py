@@ -15,7 +15,7 @@ from multiprocessing.process import BaseProcess
 from tuneworth.errors import UserError
 from tuneworth.events import Died, Event, Halted, Job, Progress
 from tuneworth.executors.settle import settle
-from tuneworth.starter import start, starter
+from tuneworth.machine.starter import start, starter
 
 
 @dataclass

@@ -10,20 +10,20 @@ from typing import Any
 from tuneworth import words
 from tuneworth.advice import Advice, advise_each, judge_claims
 from tuneworth.advice.evidence import FEW
-from tuneworth.cells import Group, finished, group_trials, left_out
-from tuneworth.looks import Question
 from tuneworth.report.plain import plain
 from tuneworth.report.toml import to_toml
 from tuneworth.report.value import EnvironmentFact, Failure, Progress, Report
-from tuneworth.results import Cell, Row
+from tuneworth.results.cells import Group, finished, group_trials, left_out
+from tuneworth.results.rows import CellKey, Row
 from tuneworth.spec import StudySpec
 from tuneworth.stats import Answers
+from tuneworth.until_decided import Question
 
 __all__ = ["build"]
 
 
 def build(
-    table: Sequence[Row], spec: StudySpec, answers: Mapping[Cell, Answers] | None = None, question: Question | None = None
+    table: Sequence[Row], spec: StudySpec, answers: Mapping[CellKey, Answers] | None = None, question: Question | None = None
 ) -> Report:  # fmt: skip
     """Everything that report, results and summary show, from `results.rows` and the study (as the store keeps it: with
     its claims' dates). `answers`: test predictions by cell, without which nothing is said about new data. `question`: the

@@ -6,18 +6,18 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from tuneworth import words
-from tuneworth.results import Row
+from tuneworth.results.rows import Row
 
 if TYPE_CHECKING:
-    from tuneworth.looks import Place, Question
     from tuneworth.stats import Decision
+    from tuneworth.until_decided import GroupKey, Question
 
 __all__ = ["decided"]
 
 
-def decided(table: Iterable[Row], decisions: Mapping[Place, Decision], question: Question) -> list[str]:
+def decided(table: Iterable[Row], decisions: Mapping[GroupKey, Decision], question: Question) -> list[str]:
     """A title for each group of the table, and a line for each answer in it; seeds are those that ended."""
-    seeds: dict[Place, dict[str, int]] = {}
+    seeds: dict[GroupKey, dict[str, int]] = {}
     for row in table:
         if row["selected"]:
             place = row["model"], row["task"], row["fraction"], row["budget"]

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from tuneworth import words
-from tuneworth.cells import left_out
 from tuneworth.report.charts import chart_data, charts, panels
 from tuneworth.report.palette import DARK_PAGE, LIGHT_PAGE, colours
 from tuneworth.report.plain import MEANING
@@ -21,6 +20,7 @@ from tuneworth.report.views.comparisons import family
 from tuneworth.report.views.learning import crossovers, reached, targets
 from tuneworth.report.views.stability import stability
 from tuneworth.report.views.summaries import COSTS, summaries
+from tuneworth.results.cells import left_out
 from tuneworth.writing import whole_file
 
 if TYPE_CHECKING:

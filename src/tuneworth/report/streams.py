@@ -8,10 +8,10 @@ from statistics import fmean
 
 from tuneworth import words
 from tuneworth.advice.streams import advise_stream
-from tuneworth.cells import quiet
 from tuneworth.report.build import build
 from tuneworth.report.value import Report
-from tuneworth.results import Row
+from tuneworth.results.cells import quiet
+from tuneworth.results.rows import Row
 from tuneworth.spec import StudySpec
 from tuneworth.stats import Interval, mean_interval, standard_deviation
 from tuneworth.tasks.summary import metric_of, said

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tuneworth import words
-from tuneworth.cells import Cell, Group
 from tuneworth.report.plain import Plain
 from tuneworth.report.value import Report
+from tuneworth.results.cells import Cell, Group
 from tuneworth.terminal import Fitted
 
 if TYPE_CHECKING:

@@ -7,13 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tuneworth.advice import Advice, Judged
-from tuneworth.cells import Cell, Group
-from tuneworth.looks import Question
 from tuneworth.report.plain import Plain
-from tuneworth.results import Cell as CellKey
-from tuneworth.results import Row
+from tuneworth.results.cells import Cell, Group
+from tuneworth.results.rows import CellKey, Row
 from tuneworth.stats import Answers
 from tuneworth.tasks.summary import said
+from tuneworth.until_decided import Question
 
 __all__ = ["LARGE", "EnvironmentFact", "Failure", "Progress", "Report", "key_of"]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from tuneworth.errors import StoreError
-from tuneworth.predictions import Predictions
+from tuneworth.results.predictions import Predictions
 from tuneworth.spec import StudySpec, TrialRecord, TrialResult, TrialSpec
 from tuneworth.store.places import files_dir
 

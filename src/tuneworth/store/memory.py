@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from tuneworth.errors import StoreError, did_you_mean
-from tuneworth.predictions import Predictions
+from tuneworth.results.predictions import Predictions
 from tuneworth.spec import State, StudySpec, TrialRecord, TrialResult, TrialSpec
 from tuneworth.store import Counts, check_present, kept_plan
 

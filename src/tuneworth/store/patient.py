@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from tuneworth.errors import StoreAway
-from tuneworth.predictions import Predictions
+from tuneworth.results.predictions import Predictions
 from tuneworth.spec import TrialRecord, TrialResult
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from sqlalchemy import JSON, ColumnElement, Connection, Text, cast, func, literal, or_, select, update
 
 from tuneworth.errors import StoreError, did_you_mean
-from tuneworth.predictions import Predictions, pack, unpack
+from tuneworth.results.predictions import Predictions, pack, unpack
 from tuneworth.spec import StudySpec, TrialRecord, TrialResult, TrialSpec
 from tuneworth.store import Counts, check_present, kept_plan
 from tuneworth.store.engine import (

@@ -9,7 +9,7 @@ from typing import Any
 from tuneworth.advice.evidence import FEW
 from tuneworth.report.value import Report
 from tuneworth.report.views.summaries import COSTS, Summary
-from tuneworth.results import Row
+from tuneworth.results.rows import Row
 from tuneworth.stats import mean, mean_interval
 from tuneworth.tasks.summary import metric_of
 

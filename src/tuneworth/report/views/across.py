@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tuneworth.cells import Group
 from tuneworth.report.value import Report
+from tuneworth.results.cells import Group
 from tuneworth.stats import Interval, average_rank, interquartile_mean, normalised, stratified_interval
 
 __all__ = ["Across", "Standing", "across"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tuneworth.advice import Advice, Pair
-from tuneworth.cells import mixed
 from tuneworth.report.value import Report
+from tuneworth.results.cells import mixed
 from tuneworth.stats import holm
 
 __all__ = ["Family", "Shown", "family"]

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from math import isinf
 
 from tuneworth import words
-from tuneworth.cells import Group, compared
 from tuneworth.report.value import Report, key_of
-from tuneworth.results import Row, cell_of
+from tuneworth.results.cells import Group, compared
+from tuneworth.results.rows import Row, cell_of
 from tuneworth.stats import Crossing, Interval, crossover, learning_curve, reaches, time_to
 
 __all__ = ["Crossovers", "Target", "crossovers", "reached", "targets"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from tuneworth.cells import Cell, Group, collapsed_seeds, with_failures
 from tuneworth.report.value import Report
+from tuneworth.results.cells import Cell, Group, collapsed_seeds, with_failures
 from tuneworth.stats import (
     FEWEST_FOR_SPREADS,
     Interval,

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from tuneworth.advice.evidence import FEW
-from tuneworth.cells import Cell, Group, compared
 from tuneworth.report.value import Report, key_of
 from tuneworth.report.views.stability import spread_of
-from tuneworth.results import Cell as CellKey
-from tuneworth.results import Row, cell_of
+from tuneworth.results.cells import Cell, Group, compared
+from tuneworth.results.rows import CellKey, Row, cell_of
 from tuneworth.stats import Interval, front, front_probability, mean_interval
 
 __all__ = ["COSTS", "Front", "Summary", "summaries"]

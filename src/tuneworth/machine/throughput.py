@@ -14,7 +14,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Barrier
 from typing import TYPE_CHECKING, NamedTuple
 
-from tuneworth.starter import start, starter
+from tuneworth.machine.starter import start, starter
 
 if TYPE_CHECKING:
     from tuneworth.spec import TrialSpec

@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tuneworth.errors import SpecError
-from tuneworth.results import Row, cell_of
+from tuneworth.results.rows import Row, cell_of
 from tuneworth.spec import StudySpec, TrialSpec
 
 if TYPE_CHECKING:
-    from tuneworth.results import Cell
+    from tuneworth.results.rows import CellKey
     from tuneworth.stats import Answers, Decision
 
-__all__ = ["Place", "Question", "check", "decisions", "grow", "possible_seeds"]
+__all__ = ["GroupKey", "Question", "check", "decisions", "grow", "possible_seeds"]
 
-Place = tuple[str, str, float, str]
+GroupKey = tuple[str, str, float, str]
 """Model, task, fraction, budget: what methods are compared within."""
 
 
@@ -53,8 +53,8 @@ def possible_seeds(seeds: Sequence[int]) -> tuple[int, ...]:
 
 
 def decisions(
-    table: Iterable[Row], question: Question, answers: Mapping[Cell, Answers] | None = None
-) -> dict[Place, Decision]:
+    table: Iterable[Row], question: Question, answers: Mapping[CellKey, Answers] | None = None
+) -> dict[GroupKey, Decision]:
     """What is decided in each group so far (`stats.decide`), from `results.rows`; in the table's order.
 
     Methods are compared by their trials that trained (`stats.trained_ones`); `answers`, test predictions by cell, say which
@@ -70,12 +70,12 @@ def decisions(
     for row in done:
         if (score := row["baseline_score"]) is not None:
             baselines[row["task"]] = max(score, baselines.get(row["task"], score))
-    alive = {place_of(row) for row in done}
-    scores: dict[Place, dict[str, dict[int, float]]] = {}
-    failed: dict[Cell, set[int]] = {}
+    alive = {group_of(row) for row in done}
+    scores: dict[GroupKey, dict[str, dict[int, float]]] = {}
+    failed: dict[CellKey, set[int]] = {}
     for row in rows:
-        if row["selected"] and place_of(row) in alive:
-            mine = scores.setdefault(place_of(row), {}).setdefault(row["method"], {})
+        if row["selected"] and group_of(row) in alive:
+            mine = scores.setdefault(group_of(row), {}).setdefault(row["method"], {})
             if row["state"] in ("done", "failed"):
                 mine[row["seed"]] = row["score"] if row["score"] is not None else baselines.get(row["task"], math.nan)
             if row["state"] == "failed":
@@ -91,7 +91,9 @@ def decisions(
     return found
 
 
-def grow(candidates: Sequence[TrialSpec], table: Sequence[Row], decisions: Mapping[Place, Decision]) -> list[TrialSpec]:
+def grow(
+    candidates: Sequence[TrialSpec], table: Sequence[Row], decisions: Mapping[GroupKey, Decision]
+) -> list[TrialSpec]:
     """The present plan, and the seeds that the next look wants, of the selected recipes alone.
 
     `table`: the rows of the present plan, none of them pending or running, so that selected recipes are final.
@@ -102,7 +104,7 @@ def grow(candidates: Sequence[TrialSpec], table: Sequence[Row], decisions: Mappi
     wanted = {
         (place, method): number for place, decision in decisions.items() for method, number in decision.wanted.items()
     }
-    recipes = {(place_of(row), row["method"]): row["recipe"] for row in table if row["selected"]}
+    recipes = {(group_of(row), row["method"]): row["recipe"] for row in table if row["selected"]}
     order = sorted({trial.seed for trial in candidates})
     allowed = {cell: set(order[:number]) for cell, number in wanted.items()}
 
@@ -113,5 +115,5 @@ def grow(candidates: Sequence[TrialSpec], table: Sequence[Row], decisions: Mappi
     return [trial for trial in candidates if trial.key in present or asked_for(trial)]
 
 
-def place_of(row: Row) -> Place:
+def group_of(row: Row) -> GroupKey:
     return row["model"], row["task"], row["fraction"], row["budget"]

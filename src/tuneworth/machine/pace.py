@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tuneworth import machine
+from tuneworth.machine.throughput import TOKENS, Rate
+from tuneworth.machine.workers import race, room
 from tuneworth.prepare import Prepared
-from tuneworth.probe import TOKENS, Rate
 from tuneworth.spec import TrialSpec
 from tuneworth.tasks import Examples, TaskData
 from tuneworth.tuning import effort
@@ -65,9 +65,9 @@ def measure(prepared: Prepared, data: TaskData, workers: int | str) -> Pace:
     trials = [trial for trial in prepared.candidates if trial.seed in seeds]
     tuned = 1 + effort(prepared.tuning.rates, len(seeds)) / len(seeds)
     kinds = {_kind(trial): trial for trial in trials}
-    several = machine.room(trials, sources) if workers == "auto" else int(workers)
+    several = room(trials, sources) if workers == "auto" else int(workers)
     tokens = mean_length(Path(sources[trials[0].model]), data.train, trials[0].max_length)
-    rates = dict(zip(kinds, machine.race(list(kinds.values()), sources, several, tokens), strict=True))
+    rates = dict(zip(kinds, race(list(kinds.values()), sources, several, tokens), strict=True))
 
     def seconds(rate: Callable[[Rate], float], examples: Callable[[TrialSpec], float]) -> float:
         return sum(examples(trial) / max(rate(rates[_kind(trial)]), 1e-9) for trial in trials)

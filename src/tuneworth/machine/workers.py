@@ -14,8 +14,8 @@ from uuid import uuid4
 
 from tuneworth import words
 from tuneworth.errors import SpecError
-from tuneworth.probe import TOKENS, Rate, probe
-from tuneworth.starter import no_accelerator
+from tuneworth.machine.starter import no_accelerator
+from tuneworth.machine.throughput import TOKENS, Rate, probe
 
 if TYPE_CHECKING:
     from tuneworth.spec import TrialSpec

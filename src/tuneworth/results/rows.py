@@ -13,12 +13,12 @@ import math
 from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from tuneworth.spec import TrialRecord, TrialResult
+from tuneworth.spec import CellKey, TrialRecord, TrialResult
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["KEYS", "Row", "Tried", "cell_of", "frame", "rows", "to_csv", "tried", "tuning_seconds"]
+__all__ = ["KEYS", "CellKey", "Row", "Tried", "cell_of", "frame", "rows", "to_csv", "tried", "tuning_seconds"]
 
 Row = dict[str, Any]
 
@@ -34,8 +34,6 @@ class Tried(NamedTuple):
     validation_score: float | None
     failed: bool
 
-
-Cell = tuple[str, str, str, float, str]
 
 MEASURED = tuple(TrialResult.model_fields)
 KEYS = (
@@ -60,7 +58,7 @@ def rows(store: Records, study: str) -> list[Row]:
     them is ever taken for a score. None: nothing was tuned.
     """
     records = store.records(study)
-    raced: dict[Cell, list[Row]] = {}
+    raced: dict[CellKey, list[Row]] = {}
     for record in records:
         if record.trial.tunes:
             raced.setdefault(record.trial.cell, []).append(_raced(record))
@@ -87,14 +85,14 @@ def to_csv(table: Iterable[Row]) -> str:
     return out.getvalue()
 
 
-def cell_of(row: Row) -> Cell:
+def cell_of(row: Row) -> CellKey:
     """What a report compares within: everything but seed and recipe."""
     return row["model"], row["method"], row["task"], row["fraction"], row["budget"]
 
 
-def tuning_seconds(table: Iterable[Row]) -> dict[Cell, float]:
+def tuning_seconds(table: Iterable[Row]) -> dict[CellKey, float]:
     """Training seconds that each cell spent on choosing its recipe: its race, and the trials of recipes that lost."""
-    spent: dict[Cell, float] = {}
+    spent: dict[CellKey, float] = {}
     for row in table:
         if cell_of(row) not in spent:
             spent[cell_of(row)] = sum(trial["train_seconds"] or 0.0 for trial in row["tuning"] or ())
@@ -181,7 +179,7 @@ def _select(table: list[Row]) -> None:
     of the seeds that all recipes have in the plan (a winner may get more); of those the best mean validation score
     wins, over the seeds that all of them finished; a tie, or no such seed yet, goes to the first in plan order.
     """
-    cells: dict[Cell, dict[str, list[Row]]] = {}
+    cells: dict[CellKey, dict[str, list[Row]]] = {}
     for row in table:
         recipe = json.dumps(row["recipe"], sort_keys=True)
         cells.setdefault(cell_of(row), {}).setdefault(recipe, []).append(row)

@@ -21,7 +21,7 @@ def examine() -> Iterator[tuple[str, str]]:
         ", ".join(f"{name} {version(name)}" for name in ("torch", "transformers", "tokenizers", "peft", "numpy")),
     )
     from tuneworth import words
-    from tuneworth.machine import cores_here, free_memory, worker_count
+    from tuneworth.machine.workers import cores_here, free_memory, worker_count
 
     yield "memory", f"{words.size(free_memory())} free of {words.size(psutil.virtual_memory().total)}"
 

@@ -9,8 +9,7 @@ from math import isnan
 from statistics import fmean, median
 from typing import Any
 
-from tuneworth.results import Cell as CellKey
-from tuneworth.results import Row, Tried, cell_of, tried, tuning_seconds
+from tuneworth.results.rows import CellKey, Row, Tried, cell_of, tried, tuning_seconds
 from tuneworth.stats import (
     Answers,
     Comparison,

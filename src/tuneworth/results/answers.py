@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from tuneworth.results import Cell, Row, cell_of
+from tuneworth.results.rows import CellKey, Row, cell_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from tuneworth.predictions import Predictions
+    from tuneworth.results.predictions import Predictions
     from tuneworth.stats import Answers
 
 __all__ = ["by_cell"]
 
 
-def by_cell(table: Iterable[Row], predictions: Mapping[str, Predictions]) -> dict[Cell, Answers]:
+def by_cell(table: Iterable[Row], predictions: Mapping[str, Predictions]) -> dict[CellKey, Answers]:
     """The finished trials of each cell's selected recipe, from `results.rows` and a store's `predictions`.
 
     A cell without a finished trial is left out, and so is one with a finished trial whose predictions were not kept (it
@@ -24,7 +24,7 @@ def by_cell(table: Iterable[Row], predictions: Mapping[str, Predictions]) -> dic
     """
     from tuneworth.stats import Answers
 
-    cells: dict[Cell, list[Row]] = {}
+    cells: dict[CellKey, list[Row]] = {}
     for row in table:
         if row["selected"] and row["state"] == "done":
             cells.setdefault(cell_of(row), []).append(row)

@@ -1,0 +1,62 @@
+"""A task in the user's own files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from tuneworth.errors import SpecError
+from tuneworth.spec.base import Frozen
+
+Kind = Literal["classification", "regression"]
+Quoting = Literal["double", "backslash", "none"]
+
+
+def _delimiter(value: Any) -> Any:
+    sign = {"tab": "\t", "\\t": "\t"}.get(value, value)  # what can be typed in a shell
+    if not isinstance(sign, str) or len(sign) != 1 or sign in '"\r\n\0':
+        raise SpecError(f"{value!r} cannot separate columns", "give one character, like ';' or 'tab'")
+    return sign
+
+
+Delimiter = Annotated[str, BeforeValidator(_delimiter)]
+
+
+class Form(Frozen):
+    """How CSV and TSV files are written; None: as reading them shows.
+
+    `delimiter` separates the columns. A quote is `double` (RFC 4180: doubled inside a quoted field), `backslash` (after one
+    there) or `none` (a character like any other, and each line is a row).
+    """
+
+    delimiter: Delimiter | None = None
+    quoting: Quoting | None = None
+
+
+class FileTask(Frozen):
+    """A task in the user's own files: `[task.NAME]` in a study file, or the flags of `tuneworth compare`."""
+
+    train: Path
+    test: Path | None = None
+    text: str
+    text_pair: str | None = None
+    label: str
+    kind: Kind | None = None
+    metric: str | None = None
+    positive: str | None = None
+    """The class that F1 is of; else, of two, the rarer one in train."""
+    drop_duplicates: bool = False
+    """Leave out training rows that repeat another one, or whose text stands in test."""
+    test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    split_seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    delimiter: Delimiter | None = None
+    quoting: Quoting | None = None
+    """As in Form."""
+    skip_empty: bool = False
+    """Leave out the rows without a text or without a label, instead of refusing the file."""
+
+    @property
+    def form(self) -> Form:
+        return Form(delimiter=self.delimiter, quoting=self.quoting)
