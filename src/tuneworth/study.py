@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import re
 import shlex
 import time
 from contextlib import ExitStack
@@ -221,10 +220,7 @@ class Study:
 
     def _found_again(self, advice: Advice) -> Advice:
         """The advice whose next command finds this store."""
-        named = rf"(tuneworth (?:\w+ {re.escape(shlex.quote(self.spec.name))}(?=\s|$)|compare))"
-        command = advice.next_command and re.sub(
-            named, lambda match: match[1] + store_flag(self.store_url), advice.next_command, count=1
-        )
+        command = advice.next_command and advice.next_command.within(store_named(self.store_url))
         return advice.model_copy(update={"next_command": command})
 
     def report(self, path: str | Path, question: Question | None = None) -> Path:
@@ -240,6 +236,12 @@ class Study:
 
 def store_flag(url: str) -> str:
     """What finds the same store again in the next command; a password must be given in another way there."""
+    named = store_named(url)
+    return "" if named is None else f" --store {shlex.quote(named)}"
+
+
+def store_named(url: str) -> str | None:
+    """The store as a command names it, without a password; None where commands find it by themselves."""
     from tuneworth.store.shown import shown
 
-    return "" if url == os.environ.get("TUNEWORTH_STORE", DEFAULT_STORE) else f" --store {shlex.quote(shown(url))}"
+    return None if url == os.environ.get("TUNEWORTH_STORE", DEFAULT_STORE) else shown(url)

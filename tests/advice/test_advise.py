@@ -38,7 +38,7 @@ def test_the_cheapest_of_the_methods_as_good_as_the_best() -> None:
     assert any("no predictions" in caution for caution in advice.cautions)
     [against_full] = [pair for pair in advice.comparisons if pair.b == "full"]
     assert (against_full.a, against_full.verdict, against_full.seeds) == ("bitfit", "equivalent", 10)
-    assert advice.next_command == "tuneworth run first --store fresh.db"
+    assert str(advice.next_command) == "tuneworth run STUDY.toml --store fresh.db"
 
 
 def test_strong_needs_new_data_too() -> None:
@@ -53,7 +53,7 @@ def test_strong_needs_new_data_too() -> None:
     small = advise(table(few), answers=their, margin=3.0)
     assert small.evidence == "moderate", small
     assert any("More test examples" in caution for caution in small.cautions)
-    assert small.next_command == "tuneworth run STUDY.toml  # with about 536 test examples"
+    assert str(small.next_command) == "tuneworth run STUDY.toml  # with about 536 test examples"
 
 
 @pytest.mark.parametrize("doubt", ["rising", "failed", "mixed"])
@@ -69,7 +69,7 @@ def test_a_doubt_keeps_evidence_from_being_strong(doubt: str) -> None:
     said = {"rising": "Still learning", "failed": "Trials failed: full", "mixed": "unlike hardware or versions"}[doubt]
     assert any(said in caution for caution in advice.cautions)
     command = {"rising": 'budgets = ["6epochs"]', "failed": "--retry-failed", "mixed": "--store fresh.db"}[doubt]
-    assert command in (advice.next_command or "")
+    assert command in str(advice.next_command)
 
 
 @pytest.mark.parametrize("method", ["full", "head"])
@@ -87,7 +87,7 @@ def test_unequal_tuning_keeps_evidence_from_being_strong(method: str) -> None:
     advice = advise(rows, answers=answers)
     assert advice.evidence == "moderate"
     assert any(f"{method} 1" in caution and "at most moderate" in caution for caution in advice.cautions)
-    assert "tune = 3" in (advice.next_command or "")
+    assert "tune = 3" in str(advice.next_command)
     [tuned] = [one for one in advice.candidates if one.method == "bitfit"]
     assert (tuned.recipes_tried, tuned.tuning_seconds) == (3, 6.0)
     assert tuned.expected_validation == pytest.approx((80.0, 82.666667, 84.0)), (
@@ -137,7 +137,7 @@ def test_two_seeds_carry_nothing() -> None:
     assert (advice.recommendation, advice.evidence) == (None, "none")
     assert set(advice.undecided) == set(METHODS)
     assert "2 paired seeds can carry no recommendation" in advice.sentence
-    assert advice.next_command == "tuneworth run first --until-decided --margin 1"
+    assert str(advice.next_command) == "tuneworth run first --until-decided --margin 1"
 
 
 def test_one_seed_has_differences_and_no_intervals() -> None:
@@ -164,7 +164,7 @@ def test_weak_evidence_leans() -> None:
         assert advice.sentence.startswith("Lean to ")
         assert set(advice.undecided) == {"full", "bitfit"}
         hopeless = any("not even 20 seeds" in caution for caution in advice.cautions)
-        assert ("advise first --margin" if hopeless else "--until-decided") in (advice.next_command or "")
+        assert ("advise first --margin" if hopeless else "--until-decided") in str(advice.next_command)
     strict = [advice for advice in found if advice.evidence in ("moderate", "strong")]
     assert all(min(c.behind[1] for c in a.candidates if c.behind[1] is not None) > 1 for a in weak)
     assert all(any(c.behind[1] is not None and c.behind[1] <= 1 for c in a.candidates) for a in strict)
@@ -175,7 +175,7 @@ def test_a_method_that_has_learnt_nothing_is_never_recommended() -> None:
     advice = advise(table(constant))
     assert (advice.recommendation, advice.undecided) == (None, ())
     assert "no method is clearly above the baseline of 50.0" in advice.sentence
-    assert 'budgets = ["6epochs"]' in (advice.next_command or "")
+    assert 'budgets = ["6epochs"]' in str(advice.next_command)
     better = {**constant, "full": {seed: 50.5 + 0.01 * seed for seed in range(6)}}
     chosen = advise(table(better)).recommendation
     assert chosen
@@ -208,7 +208,7 @@ def test_what_was_not_measured_keeps_no_limit() -> None:
 def test_no_result_and_one_method() -> None:
     nothing = advise(table({"full": {}, "head": {}}, {("full", 0): "pending"}))
     assert "no trial has a result yet" in nothing.sentence
-    assert nothing.next_command == "tuneworth run first"
+    assert str(nothing.next_command) == "tuneworth run first"
     alone = advise(table(normal({"full": 80.0}, 5)))
     assert alone.recommendation is None
     assert "only full has a result, 8" in alone.sentence

@@ -14,6 +14,7 @@ from commands import Said, tuneworth
 from synthetic import make, measure
 from tuneworth.advice import Advice
 from tuneworth.advice.again import compare_command
+from tuneworth.advice.command import Command
 from tuneworth.spec import StudySpec
 from tuneworth.store import open_store
 from tuneworth.study import Study
@@ -92,7 +93,7 @@ def test_what_a_person_reads() -> None:
     lines = said.out.splitlines()
     assert "Evidence: " in lines[0]
     assert "beyond your limits: full, 100% of the parameters" in lines
-    assert any(line.startswith("to be surer: tuneworth run first ") and "--store " in line for line in lines)
+        assert "to be surer: tuneworth run STUDY.toml --store fresh.db" in lines
     assert any(line.split()[:1] == ["bitfit"] for line in lines)
 
 
@@ -175,10 +176,14 @@ def test_the_next_command_finds_its_store_whatever_the_study_is_called() -> None
     spec = made.spec.model_copy(update={"name": "run"})
     with closing(open_store("sqlite:///other.db")) as store:
         store.put_study(spec, [record.trial for record in made.trials])
-        while (taken := store.claim("run", "me", 60)) is not None:
-            store.finish("run", taken.trial.key, "me", measure(taken.trial))
     (advice,) = Study.open("run", "sqlite:///other.db").advise()
-    assert (advice.next_command or "").startswith("tuneworth run run --store sqlite:///other.db")
+    assert str(advice.next_command) == "tuneworth run run --store sqlite:///other.db"
+
+
+def test_a_command_that_names_a_store_keeps_it() -> None:
+    command = Command(arguments=("run", "STUDY.toml", "--store", "fresh.db"))
+    assert command.within("old.db") == command
+    assert Command.model_validate_json(command.model_dump_json()) == command
 
 
 @pytest.mark.parametrize(
@@ -211,9 +216,9 @@ def test_after_compare_the_next_command_is_a_compare_too(
     assert tuneworth(*asked, *tuneless, "--budget", "1steps").code == 0
     said = tuneworth("advise", name, "--store", "other.db").out
     command = " ".join(said.split("surer:")[1].split())
-    assert command.startswith("tuneworth compare --store other.db --train "), said
-    assert command.endswith("--budget 2steps")
-    again = tuneworth(*shlex.split(command)[1:-1], "1steps,2steps", "--dry-run")
+    assert command.startswith("tuneworth compare --train "), said
+    assert command.endswith("--budget 2steps --store other.db")
+    again = tuneworth(*shlex.split(command.replace("2steps", "1steps,2steps"))[1:], "--dry-run")
     assert again.code == 0, again.err
     trials = 2 * 2 * int(dict(zip(more[::2], more[1::2], strict=True)).get("--seeds", 3)) * (2 if more else 1)
     assert f"{trials} trials in" in again.out
@@ -244,4 +249,6 @@ def test_after_compare_the_next_command_is_a_compare_too(
 )  # fmt: skip
 def test_only_what_compare_can_make_is_named_by_a_compare(change: dict[str, Any], command: str | None) -> None:
     plain = {"name": "r", "tasks": ["r"], "task": {"r": {"train": "r.csv", "text": "t", "label": "l"}}}
-    assert compare_command(StudySpec.parse({**plain, **change}), budget="6epochs") == command
+    assert compare_command(StudySpec.parse({**plain, **change}), budget="6epochs") == (
+        command and Command.model_validate(command)
+    )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import shlex
+from itertools import chain
 
+from tuneworth.advice.command import Command
 from tuneworth.spec import FileTask, StudySpec
 
 __all__ = ["compare_command"]
@@ -25,7 +26,7 @@ COMPARED = (
 """What `compare` can set (a study that goes on keeps its `tune` unsaid), and what the store does."""
 
 
-def compare_command(spec: StudySpec, **flags: str) -> str | None:
+def compare_command(spec: StudySpec, **flags: str) -> Command | None:
     """The command that names this study, with `flags` on top. None for a study that `compare` could not have made.
 
     Without --budget among the flags it goes on with the study's own budgets and batches, as `compare` does by itself.
@@ -57,8 +58,5 @@ def compare_command(spec: StudySpec, **flags: str) -> str | None:
         "fractions": "1.0", "seeds": str(len(DEFAULTS["seeds"])), "name": task,
     }  # fmt: skip
     said = {name: value for name, value in given.items() if value is not None and value != unsaid.get(name)} | flags
-    return " ".join(["tuneworth compare", *(_flag(name, value) for name, value in said.items())])
-
-
-def _flag(name: str, value: str) -> str:
-    return f"--{name} {shlex.quote(value)}" if value else f"--{name}"
+    arguments = ((f"--{name}", value) if value else (f"--{name}",) for name, value in said.items())
+    return Command(arguments=("compare", *chain.from_iterable(arguments)))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from math import ceil, isfinite
 
 from tuneworth import words
 from tuneworth.advice.again import compare_command
 from tuneworth.advice.case import Case
+from tuneworth.advice.command import Command
 from tuneworth.advice.evidence import ENOUGH, FEW, LEAKED, Evidence
 from tuneworth.results.cells import TRAINED, Cell
 from tuneworth.spec import Budget
@@ -112,16 +112,16 @@ def _unsteady(case: Case) -> list[str]:
             "faster half."]  # fmt: skip
 
 
-def next_command(case: Case) -> str | None:
-    """The command that would make the evidence stronger; what a study file needs first stands behind `#`. None: nothing."""
-    run = f"tuneworth run {shlex.quote(case.study)}"
+def next_command(case: Case) -> Command | None:
+    """The command that would make the evidence stronger. None: nothing would."""
+    run = Command(arguments=("run", case.study))
     measured: Sequence[Cell] = [cell for cell in case.group.cells if cell.scores]
     if not measured:
         return run
     if len(measured) == 1:
         return run if len(case.group.cells) > 1 else _changed(case, "more methods in it")
     if case.evidence is None:
-        return "tuneworth methods"
+        return Command(arguments=("methods",))
     evidence, twice = case.evidence, _twice(case.group.budget)
     longer = _changed(case, f'budgets = ["{twice}"] in it', budget=twice)
     decided = evidence.grade in ("strong", "moderate") or (evidence.chosen is not None and evidence.small)
@@ -129,8 +129,8 @@ def next_command(case: Case) -> str | None:
         return None
     if evidence.seeds >= FEW and (not evidence.learnt or evidence.undertrained):
         return longer
-    confidence = "" if case.confidence == 0.95 else f" --confidence {case.confidence:g}"
-    until_decided = f"{run} --until-decided --margin {case.margin:g}{confidence}"
+    confidence = () if case.confidence == 0.95 else ("--confidence", f"{case.confidence:g}")
+    until_decided = run.plus("--until-decided", "--margin", f"{case.margin:g}", *confidence)
     look = next_look(evidence.seeds)
     if evidence.sparse:
         return _completed(case, evidence.sparse, run) or until_decided
@@ -142,11 +142,12 @@ def next_command(case: Case) -> str | None:
         return until_decided
     high = evidence.behind[evidence.surest].high
     if not decided and isfinite(high):  # the bounds hold for any margin, so the user may see which one they decide at
-        return f"tuneworth advise {shlex.quote(case.study)} --margin {ceil(10 * high) / 10:g}{confidence}"
+        margin = f"{ceil(10 * high) / 10:g}"
+        return Command(arguments=("advise", case.study, "--margin", margin, *confidence))
     if evidence.in_doubt(evidence.failed):
-        return f"{run} --retry-failed"
+        return run.plus("--retry-failed")
     if evidence.in_doubt(evidence.mixed) or evidence.wide is None:
-        return f"{run} --store fresh.db"
+        return _again(case).plus("--store", "fresh.db")  # which knows no study, so that its name alone would not do
     if len({cell.effort for cell in case.within}) > 1:
         return _changed(case, "tune = 3 in it, and no lists of rates")
     if look and (evidence.seeds < ENOUGH or evidence.in_doubt(list(evidence.collapsed))):
@@ -154,20 +155,24 @@ def next_command(case: Case) -> str | None:
     return _changed(case, "more test examples")
 
 
-def _completed(case: Case, sparse: Sequence[str], run: str) -> str | None:
+def _completed(case: Case, sparse: Sequence[str], run: Command) -> Command | None:
     """The command that runs what the plan has of these methods and the store has not; None where the plan has no more."""
     cells = [cell for cell in case.within if cell.method in sparse]
     if any(cell.planned > len(cell.scores) + cell.failed for cell in cells):
         return run
-    return f"{run} --retry-failed" if any(cell.failed for cell in cells) else None
+    return run.plus("--retry-failed") if any(cell.failed for cell in cells) else None
 
 
-def _changed(case: Case, what: str, **flags: str) -> str:
+def _changed(case: Case, what: str, **flags: str) -> Command:
     """The study with something changed: by a flag of `compare`, for a study of its making; else in the study's file."""
+    again = _again(case, **flags)
+    return again if flags and again.arguments[0] == "compare" else again.model_copy(update={"change": what})
+
+
+def _again(case: Case, **flags: str) -> Command:
+    """What the study was begun with: a `compare`, with `flags` on top, or a study's file."""
     compare = compare_command(case.spec, **flags) if case.spec else None
-    if compare and flags:
-        return compare
-    return f"{compare or 'tuneworth run STUDY.toml'}  # with {what}"
+    return compare or Command(arguments=("run", "STUDY.toml"))
 
 
 def _twice(budget: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from tuneworth.advice.command import Command
 from tuneworth.spec import Frozen
 from tuneworth.stats import Verdict
 
@@ -99,7 +100,7 @@ class Advice(Frozen):
     candidates: tuple[Candidate, ...]
     """Best first."""
     cautions: tuple[str, ...]
-    next_command: str | None
+    next_command: Command | None
 
     @property
     def runners_up(self) -> tuple[Candidate, ...]:
