@@ -10,11 +10,12 @@ import pytest
 from rich.console import Console
 
 from synthetic import make
-from tuneworth.display import Display, describe, duration
+from tuneworth.display import Display, describe
 from tuneworth.events import Progress
 from tuneworth.progress import Board, Forecast
 from tuneworth.spec import Budget, TrialRecord
 from tuneworth.store import Counts
+from tuneworth.words import duration
 
 
 @pytest.fixture

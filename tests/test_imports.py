@@ -32,7 +32,7 @@ LAYERS = [
     {"display"},
     {"run"},
     {"study"},
-    {"demo"},
+    {"demo", "own_data"},
     {"cli"},
 ]
 """Bottom first. A part may import from lower layers only, at the top of a file or inside a function."""

@@ -70,7 +70,7 @@ def test_without_a_budget_the_time_limit_decides_once(tiny_model: Path, reviews:
                "head,full", "--seeds", "1", "--store", store]  # fmt: skip
     short = tuneworth(*command, "--tune", "1", "--time-limit", "1s")
     assert short.code == 0
-    assert "each gets 0.5epochs, in batches of 8, which keeps the number of steps (--budget decides" in short.out
+    assert "each gets 0.5epochs, in batches of 8, which keeps the number of steps (a budget of your own" in short.err
     for limit in (["--time-limit", "10m"], []):
         again = tuneworth(*command, *limit)
         assert again.code == 0

@@ -8,17 +8,19 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tuneworth.deltas import Predictor, load_delta
     from tuneworth.errors import TuneworthError, UserError
+    from tuneworth.own_data import compare
     from tuneworth.spec import Budget, Recipe, StudySpec, TrialResult, TrialSpec
     from tuneworth.study import Study
     from tuneworth.until_decided import Question
 
 __all__ = [
     "Budget", "Predictor", "Question", "Recipe", "Study", "StudySpec", "TrialResult", "TrialSpec", "TuneworthError", "UserError",
-    "load_delta",
+    "compare", "load_delta",
 ]  # fmt: skip
 
 _HOMES = {
     "Predictor": "deltas",
+    "compare": "own_data",
     "load_delta": "deltas",
     "Question": "until_decided",
     "Study": "study",

@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
 from rich.text import Text
 
+from tuneworth import words
 from tuneworth.progress import Board
 
 if TYPE_CHECKING:
@@ -98,19 +99,11 @@ def _time_left(board: Board) -> list[str]:
     """What is planned, or the time limit where that comes first; a run until decided may plan more."""
     left, limit = board.seconds_left, board.seconds_to_limit
     if limit < (left if left is not None else inf):
-        return [f"stops in {duration(max(0.0, limit))}"]
+        return [f"stops in {words.duration(max(0.0, limit))}"]
     if not left:
         return []
-    return [f"about {duration(left)} " + ("to the next look" if board.growing else "left")]
+    return [f"about {words.duration(left)} " + ("to the next look" if board.growing else "left")]
 
 
 def describe(trial: TrialSpec) -> str:
     return f"{trial.method} {trial.task} {trial.fraction:.0%} {trial.budget} seed {trial.seed}"
-
-
-def duration(seconds: float) -> str:
-    """Two units at most: 42 s, 3 min, 1 h 20 min."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

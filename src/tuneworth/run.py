@@ -12,7 +12,7 @@ from tuneworth.deltas.keeper import DeltaKeeper
 from tuneworth.errors import StoreAway
 from tuneworth.events import Died, Event, Failed, Finished, Halted, Job, Progress
 from tuneworth.executors import Executor, make_executor
-from tuneworth.machine.workers import cores_here, is_dead, owner_name
+from tuneworth.machine import workers as machine
 from tuneworth.prepare import Prepared
 from tuneworth.progress import Board, Watch
 from tuneworth.results.answers import by_cell
@@ -47,7 +47,7 @@ class Run:
         self.name, self.watch = study.spec.name, watch
         self.device, self.checkpoint_seconds, self.allow_pickle = device, checkpoint_seconds, allow_pickle
         self.deadline = deadline
-        self.owner = owner_name()
+        self.owner = machine.owner_name()
         self.board = Board(study.store.counts(self.name), slots=slots, deadline=deadline)
         self.board.plan(study.store.records(self.name))
         self.store = patient(study.store, self._notice, deadline + LAST_SECONDS)
@@ -143,7 +143,7 @@ class Run:
     def _switch(self, timed: bool) -> None:
         if self.executor:
             self.executor.close()
-        workers, cores = (1 if timed else self.slots), len(cores_here())
+        workers, cores = (1 if timed else self.slots), len(machine.cores_here())
         self.executor, self.timed = make_executor(workers, max(1, cores // workers)), timed
 
     def _job(self, record: TrialRecord) -> Job:
@@ -189,5 +189,5 @@ class Run:
 
     def _take_over_from_the_dead(self) -> None:
         for owner in self.store.owners(self.name):
-            if owner != self.owner and is_dead(owner):
+            if owner != self.owner and machine.is_dead(owner):
                 self.store.release(self.name, owner)

@@ -39,8 +39,10 @@ class Study:
 
     def __init__(self, spec: StudySpec, store: str | None = None, data_dir: str | Path | None = None) -> None:
         self.spec = spec
-        self.store_url = store or os.environ.get("TUNEWORTH_STORE") or DEFAULT_STORE
+        self.store_url = store_url(store)
         self.data_dir = Path(data_dir) if data_dir else None
+        self.said: tuple[str, ...] = ()
+        """What was decided on the way to this study; a run says it first, and so does a plan."""
         self.files = files_dir(self.store_url).absolute()
         self._store: Store | None = None
 
@@ -52,7 +54,7 @@ class Study:
     @classmethod
     def open(cls, name: str, store: str | None = None, data_dir: str | Path | None = None) -> Study:
         """A study that a store already holds. Raises StoreError."""
-        url = store or os.environ.get("TUNEWORTH_STORE") or DEFAULT_STORE
+        url = store_url(store)
         opened = open_store(url, create=False)
         study = cls(opened.get_study(name), url, data_dir)
         study._store = opened
@@ -114,7 +116,7 @@ class Study:
             if retry_failed:
                 self.store.retry_failed(self.spec.name)
             aside = set_aside(self.store, self.spec.name, store_flag(self.store_url))
-            watch(Board(self.store.counts(self.spec.name), notice="\n".join([*prepared.said, *aside])))
+            watch(Board(self.store.counts(self.spec.name), notice="\n".join([*prepared.said, *self.said, *aside])))
             if not missing:
                 return self.store.counts(self.spec.name)
             run = Run(self, prepared, slots, watch, device, checkpoint_seconds, allow_pickle, deadline)
@@ -232,6 +234,11 @@ class Study:
         from tuneworth.report import write_html
 
         return write_html(self.summary(question), Path(path))
+
+
+def store_url(given: str | None) -> str:
+    """Where studies live: what was given, else TUNEWORTH_STORE, else a file in the working directory."""
+    return given or os.environ.get("TUNEWORTH_STORE") or DEFAULT_STORE
 
 
 def store_flag(url: str) -> str:

@@ -66,6 +66,14 @@ def seconds(value: float | None) -> str:
     return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
+def duration(value: float) -> str:
+    """A time that is a forecast, in two units at most: 42 s, 3 min, 1 h 20 min."""
+    if value < 90:
+        return f"{value:.0f} s"
+    minutes = round(value / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
 def size(value: float | None) -> str:
     """Bytes: 512 B, 0.4 MB, 90 MB. Units of 1000, as disks are sold and files are listed."""
     if value is None:

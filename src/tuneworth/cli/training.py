@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from tuneworth import words
 from tuneworth.cli.common import (
     CheckpointEvery,
     Confidence,
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
     from tuneworth.until_decided import Question
 
 PANEL = "Train"
-DEFAULT_BUDGET = "3epochs"
-DEFAULT_TUNE = 3
 
 
 @app.command(rich_help_panel=PANEL)
@@ -100,7 +99,7 @@ def compare(
     max_length: Annotated[
         str, typer.Option(help="Tokens at which a text is cut; auto: the shortest that cuts few of them.")
     ] = "auto",
-    model: Annotated[str, typer.Option(help="minilm, a local directory or a hub name.")] = "minilm",
+    model: Annotated[str, typer.Option(help="minilm, a local directory or a hub name; several, separated by commas.")] = "minilm",
     methods: Annotated[
         str, typer.Option(help="Methods, separated by commas.", show_default="head, full, bitfit, houlsby")
     ] = "head,full,bitfit,houlsby",
@@ -129,42 +128,22 @@ def compare(
     verbose: Verbose = False,  # noqa: ARG001 - its callback does it
 ) -> None:  # fmt: skip
     """Compare methods on a file of your own: a study without a study file."""
-    from tuneworth.spec import StudySpec
-    from tuneworth.study import Study
+    from tuneworth.own_data import ask
 
-    task = {
-        "train": train,
-        "test": test,
-        "text": text,
-        "text_pair": text_pair,
-        "label": label,
-        "kind": kind,
-        "metric": metric,
-        "positive": positive,
-        "drop_duplicates": drop_duplicates,
-        "delimiter": delimiter,
-        "quoting": quoting,
-        "skip_empty": skip_empty,
-    }
-    spec = StudySpec.parse(
-        {
-            "name": _study_name(train) if name is None else name,
-            "models": [model], "methods": _split(methods), "tasks": [train.stem],
-            "fractions": [_number(part) for part in _split(fractions)], "budgets": _split(budget or DEFAULT_BUDGET), "seeds": seeds,
-            "tune": tune or DEFAULT_TUNE, "task": {train.stem: task},
-            "max_length": int(max_length) if max_length.isdecimal() else max_length,
-        },
-        "the command line",
-    )  # fmt: skip
-    question, study = _question(until_decided, margin, confidence), Study(spec, store)
-    begun = study.known_spec() if tune is None else None
-    if begun is not None:
-        study = _with(study, tune=begun.tune)
-    if budget is None:
-        study, workers, time_limit = _with_budget(study, question, time_limit, workers, device, allow_pickle)
+    question = _question(until_decided, margin, confidence)
+    with err.status("getting ready"):
+        asked = ask(
+            train, text, label, test=test, text_pair=text_pair, kind=kind, delimiter=delimiter, quoting=quoting,
+            skip_empty=skip_empty, metric=metric, positive=positive, drop_duplicates=drop_duplicates,
+            max_length=int(max_length) if max_length.isdecimal() else max_length, model=_split(model),
+            methods=_split(methods),
+            fractions=[_number(part) for part in _split(fractions)], budget=_split(budget) if budget else None, seeds=seeds,
+            tune=tune, name=name, until_decided=question or False, time_limit=time_limit, store=store, workers=workers,
+            device=device, allow_pickle=allow_pickle,
+        )  # fmt: skip
     _run(
-        study, dry_run, question, time_limit, workers=workers, device=device, retry_failed=retry_failed, allow_pickle=allow_pickle,
-        checkpoint_seconds=checkpoint_every,
+        asked.study, dry_run, question, asked.time_limit, workers=asked.workers, device=device, retry_failed=retry_failed,
+        allow_pickle=allow_pickle, checkpoint_seconds=checkpoint_every,
     )  # fmt: skip
 
 
@@ -207,66 +186,13 @@ def _find_study(study: str | None, preset: str | None, store: str | None, data_d
     return Study.from_toml(study, store, data_dir)
 
 
-def _with_budget(
-    study: Study, question: Question | None, time_limit: str | None, workers: str, device: str, allow_pickle: bool
-) -> tuple[Study, str, str | None]:
-    """The study with the budget it was begun with, else with as many epochs as fit into the time limit, up to the
-    default, in batches that keep the number of steps (`pace.batch_size`); the number of workers that this supposes; and what
-    is left of the limit."""
-    import time
-
-    from tuneworth.machine.workers import on_cpu, worker_count
-    from tuneworth.spec import Budget, parse_seconds
-
-    begun = study.known_spec()
-    if begun is not None:
-        return _with(study, budgets=begun.budgets, recipe=begun.recipe), workers, time_limit
-    if time_limit is None:
-        return study, workers, time_limit
-    limit, started = parse_seconds(time_limit), time.monotonic()
-    worker_count(workers, device, [])  # what is no number of workers is said first
-    prepared = study.prepare(allow_pickle, question is not None)
-    if not on_cpu(device):
-        return study, workers, time_limit
-    from tuneworth.display import duration
-    from tuneworth.machine import pace
-    from tuneworth.tasks.planned import load_task
-
-    task, (most,) = study.spec.tasks[0], study.spec.budgets
-    data = load_task(task, study.spec.task.get(task), study.data_dir)[1]
-    with err.status("timing a few steps of each method"):
-        found = pace.measure(prepared, data, workers)
-        epochs, whole = found.epochs(limit, most.amount), found.seconds(most.amount)
-        if epochs < most.amount:
-            batch = pace.batch_size(prepared.candidates[0].recipe.batch_size, epochs / most.amount)
-            study = _with(study, recipe={method: {"batch_size": batch} for method in study.spec.methods})
-            found = pace.measure(study.prepare(allow_pickle, question is not None), data, workers)
-            epochs = found.epochs(limit, epochs)
-    if epochs < most.amount:
-        compared = sum(trial.seed in study.spec.seeds for trial in prepared.candidates)
-        say(f"{most} of {compared} trials would take some {duration(whole)} here, {epochs:g} some "
-            f"{duration(found.seconds(epochs))}: each gets {epochs:g}epochs, in batches of {batch}, which keeps the number of "
-            f"steps (--budget decides it yourself)\n")  # fmt: skip
-    study = _with(study, budgets=(Budget(amount=epochs, unit="epochs"),))
-    left = max(1.0, limit - (time.monotonic() - started))
-    return study, str(found.workers), f"{left:.1f}s"
-
-
-def _with(study: Study, **changes: Any) -> Study:
-    """The same study with something of its specification changed."""
-    from tuneworth.study import Study
-
-    return Study(study.spec.model_copy(update=changes), study.store_url)
-
-
-def _run(study: Study, dry: bool, question: Question | None, time_limit: str | None, **options: Any) -> NoReturn:
-    from tuneworth.spec import parse_seconds
-
-    seconds = None if time_limit is None else parse_seconds(time_limit)
+def _run(
+    study: Study, dry: bool, question: Question | None, time_limit: str | float | None, **options: Any
+) -> NoReturn:
     if dry:
         _show_plan(study, options["allow_pickle"], question)
         raise typer.Exit(0)
-    code = _train(study, until_decided=question or False, time_limit=seconds, **options)
+    code = _train(study, until_decided=question or False, time_limit=time_limit, **options)
     left = study.store.counts(study.spec.name).pending
     if question:
         left += _show_decisions(study, question)
@@ -315,7 +241,6 @@ def _show_decisions(study: Study, question: Question) -> int:
 
 
 def _show_plan(study: Study, allow_pickle: bool, question: Question | None) -> None:
-    from tuneworth.display import duration
     from tuneworth.set_aside import left_out, why
 
     prepared = study.prepare(allow_pickle, question is not None)
@@ -325,7 +250,7 @@ def _show_plan(study: Study, allow_pickle: bool, question: Question | None) -> N
     trials += [t for t in prepared.candidates if t.cell in tuned.open and t.seed in study.spec.seeds]
     missing = [trial for trial in trials if trial.key not in done]
     cells = len({trial.cell for trial in trials})
-    for line in prepared.said:
+    for line in (*prepared.said, *study.said):
         say(line)
     say(f"study {study.spec.name}: {len(trials)} trials in {cells} cells, {len(trials) - len(missing)} there already")
     if old := left_out(prepared.earlier, prepared.trials):
@@ -341,18 +266,13 @@ def _show_plan(study: Study, allow_pickle: bool, question: Question | None) -> N
         )
     timed = sum(trial.budget.amount for trial in missing if trial.budget.timed)
     if timed and study.spec.stream is None:
-        say(f"the budgets in seconds alone take {duration(timed)} of training")
+        say(f"the budgets in seconds alone take {words.duration(timed)} of training")
     say(f"\nnext: the same command without --dry-run trains the {len(missing)} that are missing")
 
 
-def _study_name(train: Path) -> str:
-    """A study is named after its training file, without what cannot be in a name: `my data (1).csv` -> `my-data-1`."""
-    import re
-
-    return re.sub(r"[^\w.+-]+", "-", train.stem).strip("-.")
-
-
 def _split(text: str) -> list[str]:
+    if Path(text).exists():  # a directory may have a comma in its name
+        return [text]
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
