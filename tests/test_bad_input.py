@@ -170,8 +170,18 @@ def test_a_label_in_test_only() -> None:
     refused(compare("--test", "test.csv"), "test.csv", "line 3", "'maybe' is in test only", "train has 'no', 'yes'")
 
 
-@pytest.mark.parametrize("closed", ["train.csv", "model/model.safetensors", "kept"])
-def test_what_this_user_may_not_read(closed: str, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("closed", "arguments", "problem"),
+    [
+        ("train.csv", [], "cannot read 'train.csv'"),
+        ("model/model.safetensors", [], "permission denied: '{}/model/model.safetensors'"),
+        ("kept", [], "permission denied: '{}/kept/s.db.files'"),
+        ("kept", ["status"], "{}/kept/s.db cannot be opened: Permission denied"),
+    ],
+)
+def test_what_this_user_may_not_read(
+    closed: str, arguments: list[str], problem: str, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with tempfile.TemporaryDirectory() as folder:  # pytest's own is closed to others
         monkeypatch.chdir(folder)
         shutil.copytree(model, "model")
@@ -180,12 +190,9 @@ def test_what_this_user_may_not_read(closed: str, model: Path, monkeypatch: pyte
         for path in (Path(), *Path().rglob("*")):
             path.chmod(0o777)
         Path(closed).chmod(0)
-        words = {
-            "train.csv": "cannot read 'train.csv'",
-            "kept": f"{folder}/kept/s.db cannot be opened: Permission denied",
-        }
+        store = ["--store", "kept/s.db"]
         with as_nobody():
-            refused(compare("--store", "kept/s.db"), words.get(closed, f"permission denied: '{folder}/{closed}'"))
+            refused(tuneworth(*arguments, *store) if arguments else compare(*store), problem.format(folder))
 
 
 STUDY = """
