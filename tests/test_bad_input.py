@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,6 +18,7 @@ import torch
 from safetensors.torch import load_file
 
 from commands import Said, tuneworth
+from nobody import as_nobody
 from tuneworth import prepare
 from tuneworth.spec import StudySpec
 from tuneworth.store import open_store
@@ -168,11 +170,29 @@ def test_a_label_in_test_only() -> None:
     refused(compare("--test", "test.csv"), "test.csv", "line 3", "'maybe' is in test only", "train has 'no', 'yes'")
 
 
-def test_a_file_that_may_not_be_read() -> None:
-    if os.getuid() == 0:
-        pytest.skip("root may read everything")
-    Path("train.csv").chmod(0)
-    refused(compare(), "cannot read 'train.csv'")
+@pytest.mark.parametrize(
+    ("closed", "arguments", "problem"),
+    [
+        ("train.csv", [], "cannot read 'train.csv'"),
+        ("model/model.safetensors", [], "permission denied: '{}/model/model.safetensors'"),
+        ("kept", [], "permission denied: '{}/kept/s.db.files'"),
+        ("kept", ["status"], "{}/kept/s.db cannot be opened: Permission denied"),
+    ],
+)
+def test_what_this_user_may_not_read(
+    closed: str, arguments: list[str], problem: str, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:  # pytest's own is closed to others
+        monkeypatch.chdir(folder)
+        shutil.copytree(model, "model")
+        Path("train.csv").write_text(GOOD)
+        Path("kept").mkdir()
+        for path in (Path(), *Path().rglob("*")):
+            path.chmod(0o777)
+        Path(closed).chmod(0)
+        store = ["--store", "kept/s.db"]
+        with as_nobody():
+            refused(tuneworth(*arguments, *store) if arguments else compare(*store), problem.format(folder))
 
 
 STUDY = """
@@ -336,7 +356,7 @@ def test_a_locked_store(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_no_store_yet() -> None:
     for command in ("status", "results", "report"):
         arguments = [command] if command == "status" else [command, "first"]
-        refused(tuneworth(*arguments), "no store at tuneworth.db", "--store")
+        refused(tuneworth(*arguments), f"no store at {Path.cwd()}/tuneworth.db", "--store")
 
 
 def test_what_needs_a_study() -> None:

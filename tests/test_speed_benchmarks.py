@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import json
-import os
 import shutil
 from pathlib import Path
 from types import ModuleType
@@ -17,8 +16,6 @@ import pytest
 from families import make_model_dir
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
-ADAPTERS_PYTHON = "TUNEWORTH_ADAPTERS_PYTHON"
-"""Names the Python of an environment with AdapterHub's adapters, whose test runs where it is set."""
 TASK = "demo/paraphrase"
 
 
@@ -266,17 +263,6 @@ def test_the_defaults_pad_to_the_full_length(model: str, tmp_path: Path) -> None
     assert (ours.examples, ours.steps, ours.trainable) == (theirs.examples, theirs.steps, theirs.trainable)
     settings = json.loads((tmp_path / "settings.json").read_text())
     assert (settings["peer"], settings["max_length"], settings["recipe"]["batch_size"]) == ("defaults", 128, 16)
-
-
-def test_adapterhub_trains_the_same_parameters_on_the_same_examples(
-    model: str, capfd: pytest.CaptureFixture[str]
-) -> None:
-    python = os.environ.get(ADAPTERS_PYTHON, "")
-    if not runs.installed(python, ["adapters", "accelerate"]):
-        pytest.skip(f"{ADAPTERS_PYTHON} names no environment with adapters: AdapterHub was NOT run")
-    _, found = run_peers(model, ["houlsby"], capfd, "--adapters-python", python)
-    assert [row["peer"] for row in found["rows"]] == ["tuneworth", "adapters"]
-    assert found["peers"]["adapters"]["adapters"]
 
 
 def test_a_peer_that_is_not_there_is_skipped_and_said_so(capsys: pytest.CaptureFixture[str]) -> None:

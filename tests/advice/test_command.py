@@ -132,8 +132,8 @@ def test_a_wrong_request(options: list[str], words: list[str]) -> None:
 
 
 def test_what_is_not_there() -> None:
-    refused(tuneworth("advise", "first"), "no store at tuneworth.db")
-    refused(tuneworth("claims", "first"), "no store at tuneworth.db")
+    refused(tuneworth("advise", "first"), f"no store at {Path.cwd()}/tuneworth.db")
+    refused(tuneworth("claims", "first"), f"no store at {Path.cwd()}/tuneworth.db")
     refused(tuneworth("preset", "papr"), "unknown preset 'papr'", "did you mean 'paper'")
     refused(tuneworth("run", "--preset", "papr"), "unknown preset 'papr'", "did you mean 'paper'")
     refused(tuneworth("run"), "no study file and no preset", "tuneworth run STUDY.toml")

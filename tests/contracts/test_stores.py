@@ -359,9 +359,8 @@ def test_threads_never_claim_one_trial_twice(store: Store) -> None:
     assert store.counts("first") == Counts(done=40)
 
 
+@pytest.mark.parametrize("url", ["sqlite", "postgres"], indirect=True)  # a store in memory has one process
 def test_processes_never_claim_one_trial_twice(store: Store, url: str) -> None:
-    if url == "memory:":
-        pytest.skip("a store in memory has one process")
     store.put_study(STUDY, plan(120))
     workers = [
         subprocess.Popen([sys.executable, "-c", CLAIM_ALL, url, f"process {number}"], text=True,

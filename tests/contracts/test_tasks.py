@@ -4,23 +4,43 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tasks.glue_data import glue_dir
+from tasks.glue_data import real_glue, write_glue
 from tuneworth.tasks import Task, TaskData, all_tasks, fingerprint, get_task
 from tuneworth.tasks.glue import GlueTask
 from tuneworth.tasks.metrics import baseline, check_metric, evaluate
 from tuneworth.tasks.splits import take
 
 TASKS = list(all_tasks().values())
+REAL = [task for task in TASKS if isinstance(task, GlueTask) and real_glue(task.directory)]
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_glue(tmp_path_factory.mktemp("glue"))
 
 
 @cache
-def load(task: Task) -> TaskData:
-    """Skips where the data is absent: nothing is downloaded for a test."""
-    return task.load(glue_dir(task.directory) if isinstance(task, GlueTask) else None)
+def load(task: Task, folder: Path | None) -> TaskData:
+    return task.load(folder)
+
+
+CASES = [(task, False) for task in TASKS] + [(task, True) for task in REAL]
+with_data = pytest.mark.parametrize(
+    ("task", "real"), CASES, ids=[f"{task.name}{'-real' * real}" for task, real in CASES]
+)
+"""Every task, GLUE's from made-up files in its layout, and from its real files too where they are here."""
+
+
+@pytest.fixture
+def data(task: Task, real: bool, written: Path) -> TaskData:
+    if not isinstance(task, GlueTask):
+        return load(task, None)
+    return load(task, real_glue(task.directory) if real else written)
 
 
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
@@ -32,9 +52,8 @@ def test_a_task_is_declared_in_full(task: Task) -> None:
         check_metric(metric, task.kind)
 
 
-@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
-def test_its_data_is_sound(task: Task) -> None:
-    data = load(task)
+@with_data
+def test_its_data_is_sound(task: Task, data: TaskData) -> None:
     for part in (data.train, data.test):
         assert len(part) == len(part.labels) > 0
         assert all(isinstance(text, str) and text.strip() for text in [*part.texts, *(part.pairs or ())])
@@ -55,9 +74,8 @@ def test_its_data_is_sound(task: Task) -> None:
         )
 
 
-@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
-def test_its_fingerprint_follows_the_content_alone(task: Task) -> None:
-    data = load(task)
+@with_data
+def test_its_fingerprint_follows_the_content_alone(task: Task, data: TaskData) -> None:
     mark = fingerprint(task, data)
     assert mark == fingerprint(task, data)
     other = replace(data.train, texts=[data.train.texts[0] + "!", *data.train.texts[1:]])
@@ -65,9 +83,8 @@ def test_its_fingerprint_follows_the_content_alone(task: Task) -> None:
     assert mark != fingerprint(task, replace(data, train=replace(data.train, labels=data.train.labels[::-1])))
 
 
-@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
-def test_its_scores_are_points(task: Task) -> None:
-    data = load(task)
+@with_data
+def test_its_scores_are_points(task: Task, data: TaskData) -> None:
     floor = baseline(task, data)
     assert tuple(floor) == task.metrics
     assert all(-100 <= score <= 100 for score in floor.values())
@@ -76,9 +93,8 @@ def test_its_scores_are_points(task: Task) -> None:
     assert floor[task.metrics[0]] < 100
 
 
-@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
-def test_it_can_be_split(task: Task) -> None:
-    data = load(task)
+@with_data
+def test_it_can_be_split(task: Task, data: TaskData) -> None:
     split = take(data.train.labels, task.kind, 0.3, seed=0)
     assert len(split.train) + len(split.validation) == round(0.3 * len(data.train))
     names = [task.metrics[0]]

@@ -199,3 +199,33 @@ def test_other_architectures_are_named() -> None:
 def test_bad_options(options: dict[str, Any]) -> None:
     with pytest.raises(SpecError):
         method_options(get_method("houlsby"), options)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "parameters", "logits"),
+    [
+        ("houlsby", {"non_linearity": "gelu"}, 592, [[0.571679, -0.034522], [0.571826, -0.03419], [0.571992, -0.034201]]),
+        ("pfeiffer", {}, 296, [[0.214403, -0.321984], [0.214264, -0.321384], [0.214275, -0.321918]]),
+        ("parallel", {"scale": 4.0}, 296, [[0.067897, -0.130477], [0.067871, -0.131295], [0.067995, -0.131609]]),
+    ],
+)  # fmt: skip
+def test_the_function_is_adapterhub_s(
+    name: str, options: dict[str, Any], parameters: int, logits: list[list[float]]
+) -> None:
+    """The logits, and the parameters added, of adapters 1.3.0 over transformers 4.57.6, recorded: it cannot be installed beside
+    this transformers. Its configurations: DoubleSeqBnConfig, SeqBnConfig, ParBnConfig(scaling=4.0), reduction_factor=4."""
+    from transformers import AutoModelForSequenceClassification, BertConfig
+
+    model: Any = AutoModelForSequenceClassification.from_config(BertConfig(
+        num_hidden_layers=2, hidden_size=16, num_attention_heads=2, intermediate_size=32, vocab_size=60, num_labels=2,
+    )).eval()  # fmt: skip
+    apply(model, name, reduction_factor=4, **options)
+    with torch.no_grad():
+        for place, (_, parameter) in enumerate(sorted(model.named_parameters())):
+            steps = (torch.arange(parameter.numel(), dtype=torch.float64) + 97 * place) * 0.6180339887 % 1
+            parameter.copy_((steps - 0.5).reshape(parameter.shape))
+        ids = torch.arange(24).reshape(3, 8) * 7 % 60
+        mask = torch.ones_like(ids)
+        mask[1, 5:] = 0
+        torch.testing.assert_close(model(ids, attention_mask=mask).logits, torch.tensor(logits), atol=1e-5, rtol=1e-5)
+    assert sum(p.numel() for adapter in adapters(model) for p in adapter.parameters()) == parameters

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable
-from contextlib import closing
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from postgres import Server
 from store.ledger import STUDY, plan, result
-from tuneworth.errors import StoreAway
+from tuneworth.errors import StoreAway, StoreError
 from tuneworth.events import Died
 from tuneworth.progress import Board
 from tuneworth.run import MAX_DEATHS, Run
@@ -132,3 +134,46 @@ def test_a_run_counts_deaths_not_interruptions(make_study: Callable[..., Study])
     run._record(Died(claimed(), "killed"))
     [record] = study.store.records("reviews")
     assert (record.state, record.error, record.attempt) == ("failed", "killed, 3 times", 6)
+
+
+@pytest.mark.parametrize(
+    ("change", "password", "said", "remedy"),
+    [
+        ({}, "", "refuses the user or the password", "PGPASSWORD"),
+        ({}, "wrong", "refuses the user or the password", "PGPASSWORD"),
+        ({"user": "nobody-here"}, "", "has no such user", "another user"),
+        ({"user": "tests", "database": "nothing-here"}, "", "has no such database", "createdb"),
+        ({"host": "nowhere.invalid"}, "", "has a host whose name is unknown here", "the network"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_the_url_is_said_and_not_waited_for(
+    postgres: Server, monkeypatch: pytest.MonkeyPatch, change: dict[str, str], password: str, said: str, remedy: str
+) -> None:
+    parts = {"user": "guarded", "database": "stores", "host": str(postgres.folder), **change}
+    if password:
+        monkeypatch.setenv("PGPASSWORD", password)
+    with guarded(postgres), pytest.raises(StoreError, match=said) as caught:
+        open_store(f"postgresql://{parts['user']}@/{parts['database']}?host={parts['host']}")
+    assert not isinstance(caught.value, StoreAway)
+    assert remedy in caught.value.remedy
+
+
+@contextmanager
+def guarded(postgres: Server) -> Iterator[None]:
+    """A user `guarded` who needs a password, for a while."""
+    rules = postgres.data / "pg_hba.conf"
+    before = rules.read_text()
+    with psycopg.connect(postgres.url("postgres"), autocommit=True) as connection:
+        connection.execute("CREATE ROLE guarded LOGIN PASSWORD 'right'")
+        rules.write_text(f"local all guarded scram-sha-256\n{before}")
+        connection.execute("SELECT pg_reload_conf()")
+        try:
+            while connection.execute(
+                "SELECT count(*) FROM pg_hba_file_rules WHERE 'guarded' = ANY(user_name)"
+            ).fetchone() == (0,):
+                time.sleep(0.01)
+            yield
+        finally:
+            connection.execute("DROP ROLE guarded")
+            rules.write_text(before)
+            connection.execute("SELECT pg_reload_conf()")

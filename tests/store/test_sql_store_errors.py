@@ -7,12 +7,12 @@ import shutil
 import sqlite3
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from nobody import as_nobody
 from store.ledger import STUDY, plan
 from tuneworth.errors import StoreError
 from tuneworth.store import open_store
@@ -149,19 +149,6 @@ def test_a_full_disk_loses_nothing_that_was_there(tmp_path: Path) -> None:
             store.put_study(STUDY, plan(100))
         assert "free some space" in caught.value.remedy
         assert store.counts("first").total == 2
-
-
-@contextmanager
-def as_nobody() -> Iterator[None]:
-    """Root may write anywhere, so that a read-only file is none to it."""
-    if os.geteuid() != 0:
-        yield
-        return
-    os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX permissions")

@@ -54,6 +54,10 @@ def main(arguments: list[str] | None = None) -> Any:
         sys.exit(130)
     except BrokenPipeError:
         _reader_is_gone()
+    except PermissionError as error:
+        if not error.filename:
+            raise
+        _fail(UserError(f"permission denied: {str(error.filename)!r}", "make it and its directory open to this user"))
     except Exception as error:
         from tuneworth.writing import disk_problem
 

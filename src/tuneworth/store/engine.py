@@ -19,7 +19,10 @@ _ALIVE = {"keepalives_idle": 20, "keepalives_interval": 10, "keepalives_count": 
 
 
 def parse_url(url: str) -> tuple[URL, str]:
-    """The database's URL, and how messages name it (no password). Raises StoreError for what is no store's URL."""
+    """The database's URL, and how messages name it (a file by its absolute place; no password).
+
+    Raises StoreError for what is no store's URL.
+    """
     parsed = postgres_url(url)
     if parsed is not None:
         return parsed, shown(url)
@@ -29,11 +32,19 @@ def parse_url(url: str) -> tuple[URL, str]:
     path = url.removeprefix("sqlite:///")
     if path in ("", ":memory:"):
         raise StoreError(f"the store {url!r} names no file", f"{FORMS}; memory: keeps nothing")
-    return URL.create("sqlite", database=str(Path(path).expanduser().absolute())), path
+    place = str(Path(path).expanduser().absolute())
+    return URL.create("sqlite", database=place), place
 
 
 def check_path(path: Path, where: str, create: bool) -> None:
     """Say what is wrong with a SQLite store's path more clearly than SQLite does. Raises StoreError."""
+    try:
+        path.stat()
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise StoreError(f"the store at {where} cannot be opened: {error.strerror}",
+                         "give --store a path that this user may read") from None  # fmt: skip
     if path.is_dir():
         raise StoreError(
             f"{where} is a directory, not a store", f"give --store a file, such as {path.name}/tuneworth.db"

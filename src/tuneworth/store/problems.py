@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sqlite3
 from collections.abc import Iterator
@@ -33,6 +34,19 @@ _POSTGRES = {
     "25006": ("cannot be written: it is read-only", "connect to the primary server"),
     "42501": ("cannot be used: permission denied", "grant the user the right to create and change tables"),
 }
+# What a server, libpq or psycopg say of a connection that no waiting helps, for which psycopg knows no code; a server whose
+# messages are not in English is taken to be away.
+_POSTGRES_REFUSED = {
+    r"password authentication failed|no password supplied|authentication failed": (
+        "refuses the user or the password", "give the right user in --store, and the password in PGPASSWORD or a passfile"
+    ),
+    r'role ".*" does not exist': ("has no such user", "give --store another user, or make that one"),
+    r'database ".*" does not exist': ("has no such database", "make it first, with createdb, or give --store another one"),
+    r"no pg_hba\.conf entry": ("does not let this user or machine in", "have the server's pg_hba.conf name both"),
+    r"failed to resolve host|could not translate host name": (
+        "has a host whose name is unknown here", "check the host in --store, and the network"
+    ),
+}  # fmt: skip
 # What a server says while it stops or starts, or has too many guests; without a code: no connection.
 _POSTGRES_AWAY = ("08", "57P01", "57P02", "57P03", "53300")
 
@@ -53,11 +67,22 @@ def translate(error: Exception, where: str) -> StoreError:
     if name == "IOERR" and _disk_is_full(where):
         name = "FULL"
     found = _SQLITE.get(name) or _POSTGRES.get(getattr(cause, "sqlstate", None) or "")
-    kind = StoreAway if name in ("BUSY", "LOCKED") or _postgres_is_away(error) else StoreError
+    reason = next(iter(str(cause).strip().splitlines()), type(cause).__name__)
+    refused = _refused(error)
+    if found is None and refused is not None:
+        found = (f"{refused[0]}: {reason.rpartition('FATAL:')[2].strip()}", refused[1])
+    away = name in ("BUSY", "LOCKED") or (refused is None and _postgres_is_away(error))
+    kind = StoreAway if away else StoreError
     if found is not None:
         return kind(f"the store at {where} {found[0]}", found[1])
-    reason = next(iter(str(cause).strip().splitlines()), type(cause).__name__)
     return kind(f"the store at {where} does not work: {reason}", "check --store and try again")
+
+
+def _refused(error: Exception) -> tuple[str, str] | None:
+    """Problem and remedy where a server could not be entered by what the URL says of it."""
+    if not isinstance(error, OperationalError) or isinstance(error.orig, sqlite3.Error):
+        return None
+    return next((found for said, found in _POSTGRES_REFUSED.items() if re.search(said, str(error.orig))), None)
 
 
 def _postgres_is_away(error: Exception) -> bool:
