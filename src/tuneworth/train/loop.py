@@ -15,7 +15,7 @@ from transformers import PreTrainedModel
 
 from tuneworth.errors import Diverged
 from tuneworth.spec import CurvePoint, Kind, Precision, Recipe
-from tuneworth.train.batches import Order, Tokens, collate
+from tuneworth.train.batches import Inputs, Order
 from tuneworth.train.checkpoint import Checkpointer, LoopState
 from tuneworth.train.clock import Clock
 from tuneworth.train.device import autocast, is_out_of_memory, keep_pages
@@ -38,7 +38,7 @@ class Training:
 
     model: PreTrainedModel
     kind: Kind
-    tokens: Tokens
+    tokens: Inputs
     targets: torch.Tensor
     train: NDArray[np.int64]
     validate: Callable[[], Validation]
@@ -112,7 +112,7 @@ def _gradients(run: Training, which: NDArray[np.int64], state: LoopState) -> flo
 
 def _micro_step(run: Training, which: NDArray[np.int64], batch_size: int) -> float:
     """Forward and backward; the loss counts by its share of the batch, so that micro-batches add up to the batch."""
-    inputs = collate(run.tokens, which, run.model.device)
+    inputs = run.tokens.batch(which, run.model.device)
     targets = run.targets[torch.from_numpy(which)].to(run.model.device)
     with autocast(run.model.device, run.precision):
         logits = run.model(**inputs).logits.float()
