@@ -41,7 +41,7 @@ RATES: dict[str, tuple[float, ...]] = {
     "parallel": (1e-3, 3e-3, 9e-3),
     "head": (1.5e-2, 5e-2, 1.5e-1),
 }
-SETTINGS = ((0.333, "3epochs"), (1.0, "1epochs"), (1.0, "3epochs"))
+SETTINGS = ((0.333, "3epochs"), (1.0, "3epochs"), (1.0, "1epochs"))
 SEEN = 1200
 """Training examples of each task that may be trained on; the settings' fractions are of these."""
 HELD = 800
