@@ -20,6 +20,7 @@ from tuneworth.methods._tune import tune
 from tuneworth.models.load import load
 from tuneworth.results.predictions import Predictions
 from tuneworth.spec import FileTask, TrialResult
+from tuneworth.stats import one_answer
 from tuneworth.streams import run_stream
 from tuneworth.tasks import Task, TaskData
 from tuneworth.tasks.metrics import baseline, evaluate
@@ -98,7 +99,7 @@ def _run(job: Job, device: torch.device) -> Iterator[Event]:
         outputs, which = logits(model, inputs, split.validation, precision), split.validation
         predictions, labels = targets.decode(outputs), data.train.labels[which]
         score = evaluate(task.metrics[:1], predictions, labels, positive=data.positive)[task.metrics[0]]
-        return Validation(score, mean_loss(task.kind, outputs, encoded[which]))
+        return Validation(score, mean_loss(task.kind, outputs, encoded[which]), one_answer(predictions, labels))
 
     batches = Batches(tokens.lengths[split.train], trial.recipe.batch_size, rng.stream_seed(trial.seed, "order"))
     clock = Clock(trial.budget, batches.steps_per_epoch, device)

@@ -87,7 +87,7 @@ class Frozen(nn.Module):
         """Leave the model as it was found, its head trained."""
         setattr(self.model[0], self.model[0].base_model_prefix, self.base)
 
-    def train(self, mode: bool = True) -> Frozen:
+    def train(self, mode: bool = True) -> Frozen:  # noqa: ARG002
         return self
 
     def forward(self, *args: Any, inputs_embeds: torch.Tensor | None = None, **inputs: Any) -> Any:

@@ -26,10 +26,12 @@ from tuneworth.train.targets import LOSSES, Loss
 
 
 class Validation(NamedTuple):
-    """The primary metric on the validation split, in points, and the mean loss there; None: not measured."""
+    """The primary metric on the validation split, in points, the mean loss there, and whether all answers were one; None: not
+    measured."""
 
     score: float
     loss: float | None = None
+    one_answer: bool | None = None
 
 
 @dataclass
@@ -148,6 +150,7 @@ def _evaluate(run: Training, state: LoopState) -> None:
     state.eval_seconds += time.perf_counter() - start
     state.curve.append(
         CurvePoint(step=run.clock.steps, seconds=run.clock.seconds, examples=run.clock.examples,
-                   loss=state.loss_sum / state.loss_steps, score=found.score, validation_loss=found.loss)
+                   loss=state.loss_sum / state.loss_steps, score=found.score, validation_loss=found.loss,
+                   one_answer=found.one_answer)
     )  # fmt: skip
     state.loss_sum, state.loss_steps = 0.0, 0
