@@ -3,10 +3,10 @@
     python benchmarks/pilot.py --into pilots/                 # 7 methods x 3 rates, MRPC, CoLA, STS-B, 3 settings: 189 trials
     python benchmarks/pilot.py --into pilots/ --show          # what is there so far, as the table of docs/log.md
 
-Of each task's training split 10% is trained on for three epochs, and 30% for one and for three (one epoch of 10% is ten steps
-of MRPC, from which nobody would choose a rate); HELD more examples of the rest are held out and scored. GLUE's dev sets, which
-are Tuneworth's test splits, are never read. The studies lie in a store in --into, so that the same command goes on where it
-was stopped; the cheap settings come first.
+Of each task's training split SEEN examples may be trained on: a third of them for three epochs, all of them for one and for
+three (one epoch of 400 is twelve steps, from which nobody would choose a rate); HELD more are held out and scored. GLUE's dev
+sets, which are Tuneworth's test splits, are never read. The studies lie in a store in --into, so that the same command goes on
+where it was stopped; the cheap settings come first.
 
 A method's default is the rate whose *loss of points*, against the best rate of the same method in each setting, is least on
 average over all settings. Compared are only settings in which every rate of the method has ended.
@@ -33,19 +33,19 @@ from tuneworth.tasks.splits import order
 
 TASKS = {"cola": "matthews", "stsb": "spearman", "mrpc": "accuracy"}
 RATES: dict[str, tuple[float, ...]] = {
-    "full": (5e-5, 1e-4, 2e-4),
-    "bitfit": (4e-3, 8e-3, 1.6e-2),
-    "houlsby": (1.5e-3, 3e-3, 6e-3),
-    "pfeiffer": (3e-3, 6e-3, 1.2e-2),
-    "parallel": (1e-3, 2e-3, 4e-3),
-    "lora": (1e-3, 2e-3, 4e-3),
-    "head": (5e-3, 1.5e-2, 5e-2),
+    "full": (5e-5, 1.5e-4, 4.5e-4),
+    "bitfit": (4e-3, 1.2e-2, 3.6e-2),
+    "houlsby": (1e-3, 3e-3, 9e-3),
+    "lora": (1e-3, 3e-3, 9e-3),
+    "pfeiffer": (1e-3, 3e-3, 9e-3),
+    "parallel": (1e-3, 3e-3, 9e-3),
+    "head": (1.5e-2, 5e-2, 1.5e-1),
 }
-SETTINGS = ((0.333, "3epochs"), (1.0, "1epochs"), (1.0, "3epochs"))
-SEEN = 0.3
-"""Of the training split, what may be trained on; the settings' fractions are of this."""
-HELD = 400
-"""Examples of the rest that are scored: accuracies of two rates then differ by chance by one point or two."""
+SETTINGS = ((0.333, "3epochs"), (1.0, "3epochs"), (1.0, "1epochs"))
+SEEN = 1200
+"""Training examples of each task that may be trained on; the settings' fractions are of these."""
+HELD = 800
+"""Examples of the rest that are scored: accuracies of two rates then differ by chance by one point."""
 
 Setting = tuple[str, float, str]
 
@@ -69,8 +69,7 @@ def cut(name: str, data_dir: Path | None, into: Path) -> dict[str, Any]:
     task = get_task(f"glue/{name}", {})
     data: TaskData = task.load(data_dir)
     shuffled = order(data.train.labels, task.kind, seed=0)
-    seen = round(SEEN * len(shuffled))
-    parts = {"train": shuffled[:seen], "held": shuffled[seen : seen + HELD]}
+    parts = {"train": shuffled[:SEEN], "held": shuffled[SEEN : SEEN + HELD]}
     for part, which in parts.items():
         with (into / f"{name}-{part}.csv").open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
@@ -92,7 +91,7 @@ def studies(options: argparse.Namespace) -> list[Study]:
     files = {name: cut(name, data_dir, into) for name in options.tasks}
     specs = [
         StudySpec.parse({
-            "name": f"pilot-{SEEN * fraction:.0%}-{budget}".replace("%", ""), "models": [options.model], "methods": options.methods,
+            "name": f"pilot-{SEEN * fraction:.0f}-{budget}", "models": [options.model], "methods": options.methods,
             "tasks": options.tasks, "fractions": [fraction], "budgets": [budget], "seeds": options.seeds, "deltas": "none",
             "evaluations": 1, "recipe": {method: {"learning_rate": list(RATES[method])} for method in options.methods},
             "task": files,
@@ -128,7 +127,7 @@ def regrets(table: Sequence[Row]) -> dict[str, dict[float, dict[Setting, float]]
 def show(found: Mapping[str, Mapping[float, Mapping[Setting, float]]]) -> None:
     """Markdown: a line a method and rate; the default that follows is marked."""
     groups = sorted({key for rates in found.values() for settings in rates.values() for key in settings})
-    titles = [f"{task} {fraction * SEEN:.0%} {budget}" for task, fraction, budget in groups]
+    titles = [f"{task} {fraction * SEEN:.0f}, {budget}" for task, fraction, budget in groups]
     print("| method | rate | mean | worst | " + " | ".join(titles) + " |")
     print("|---|--:|--:|--:|" + "--:|" * len(groups))
     for method, rates in found.items():

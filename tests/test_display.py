@@ -13,7 +13,7 @@ from synthetic import make
 from tuneworth.display import Display, describe
 from tuneworth.events import Progress
 from tuneworth.progress import Board, Forecast
-from tuneworth.spec import Budget, TrialRecord
+from tuneworth.spec import Budget, TrialRecord, TrialSpec
 from tuneworth.store import Counts
 from tuneworth.words import duration
 
@@ -101,6 +101,17 @@ def test_the_time_left_follows_what_trials_alike_took(records: list[TrialRecord]
     forecast.took(bitfit, 10.0)
     assert forecast.of(bitfit) == 10.0
     assert forecast.left([full, bitfit], {}, 2) == 20.0
+
+
+def test_races_of_learning_rates_and_what_follows_them_are_part_of_the_time_left(records: list[TrialRecord]) -> None:
+    """A heat of a tenth tells how long the trials that it chooses a rate for will take."""
+    whole = records[0].trial
+    heat = TrialSpec.model_validate({**whole.model_dump(), "budget": Budget.parse("0.3epochs"), "tunes": whole.budget})
+    here = Board(Counts(pending=1, done=1), ahead=[whole, whole])
+    here.waiting = {heat.key: heat}
+    assert here.seconds_left is None
+    here.forecast.took(heat, 6.0)
+    assert here.seconds_left == pytest.approx(6.0 + 2 * 60.0)
 
 
 def test_trials_with_a_budget_in_seconds_run_one_by_one(records: list[TrialRecord]) -> None:

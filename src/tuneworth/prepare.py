@@ -18,8 +18,11 @@ from tuneworth.tasks import Task, TaskData, fingerprint, get_task
 from tuneworth.tasks.lengths import choose, measure
 from tuneworth.tasks.splits import take
 from tuneworth.tasks.summary import Summary, said, summarise
-from tuneworth.tuning import Tuning
+from tuneworth.tuning import QUARTER, STEPS, Tuning
 from tuneworth.words import first_line
+
+DEAR = 1.1 * QUARTER
+"""What races may take before it is said."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,18 @@ class Prepared:
         """The lines that say what was read."""
         several = len(self.model_sources) > 1
         named = {f"{task}, {model}" if several else task: one for (model, task), one in self.data.items()}
-        return [line for name, one in named.items() for line in said(name, one.row)]
+        return [line for name, one in named.items() for line in said(name, one.row)] + self._dear
+
+    @property
+    def _dear(self) -> list[str]:
+        """That races of learning rates will take more than a quarter of the training, where they are yet to be run."""
+        share = max(map(self.tuning.share, self.candidates), default=0.0) if self.tuning.rates > 1 else 0.0
+        if share <= DEAR or not self.tuning.grow(self.candidates, self.earlier).open:
+            return []
+        return [
+            f"learning rates are tried for {STEPS} steps or the whole budget, else they tell nothing: with so few steps in all, "
+            f"that takes up to {share:.0%} of the training instead of {QUARTER:.0%} (--tune 1 leaves each at its default)"
+        ]
 
     def data_of(self, trial: TrialSpec) -> dict[str, Any]:
         """What its result says of the data: `TrialResult.data`."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tuneworth.events import Progress
-    from tuneworth.spec import TrialRecord, TrialSpec
+    from tuneworth.spec import Budget, TrialRecord, TrialSpec
     from tuneworth.store import Counts
 
 __all__ = ["Board", "Forecast", "Watch"]
@@ -20,26 +20,26 @@ class Forecast:
     """How long what is left will take, by what trials alike took here, from their start to their end."""
 
     def __init__(self) -> None:
-        self._took: dict[tuple[object, ...], list[float]] = {}
-        self._going: dict[tuple[object, ...], float] = {}
+        self._took: dict[tuple[object, ...], list[tuple[Budget, float]]] = {}
+        self._going: dict[tuple[object, ...], tuple[Budget, float]] = {}
 
     def took(self, trial: TrialSpec, seconds: float) -> None:
         for alike in _alike(trial):
-            self._took.setdefault(alike, []).append(seconds)
+            self._took.setdefault(alike, []).append((trial.budget, seconds))
 
     def going(self, trial: TrialSpec, share: float, seconds: float) -> None:
         """A trial that is not over tells something too, from a tenth of it on."""
         if share >= 0.1:
-            self._going.update(dict.fromkeys(_alike(trial), seconds / share))
+            self._going.update(dict.fromkeys(_alike(trial), (trial.budget, seconds / share)))
 
     def of(self, trial: TrialSpec) -> float | None:
-        """Seconds: the median over trials alike, of the nearest kind that there are some of; None where nothing tells yet.
-        A median, since the first trial of each worker takes the start of torch as well."""
+        """Seconds: the median over trials alike, of the nearest kind that there are some of, in proportion to their budgets;
+        None where nothing tells yet. A median, since the first trial of each worker takes the start of torch as well."""
         for alike in _alike(trial):
             if alike in self._took:
-                return statistics.median(self._took[alike])
+                return statistics.median(_scaled(took, trial.budget) for took in self._took[alike])
             if alike in self._going:
-                return self._going[alike]
+                return _scaled(self._going[alike], trial.budget)
         return None
 
     def left(self, trials: Iterable[TrialSpec], shares: Mapping[str, float], slots: int) -> float | None:
@@ -59,9 +59,15 @@ class Forecast:
 
 
 def _alike(trial: TrialSpec) -> list[tuple[object, ...]]:
-    """From trials that differ in seed and recipe alone to all that have a budget of the same unit."""
-    cost = (trial.model, trial.fraction, trial.budget)
-    return [(*cost, trial.task, trial.kind), (*cost, trial.kind), cost, (trial.budget.unit,), ()]
+    """From trials that differ in seed and recipe alone to any."""
+    whole, unit = (trial.model, trial.fraction, trial.budget), (trial.model, trial.fraction, trial.budget.unit)
+    near = [(*cost, *which) for which in ((trial.task, trial.kind), (trial.kind,), ()) for cost in (whole, unit)]
+    return [*near, (trial.budget.unit,), ()]
+
+
+def _scaled(took: tuple[Budget, float], budget: Budget) -> float:
+    whole, seconds = took
+    return seconds * budget.amount / whole.amount if whole.unit == budget.unit else seconds
 
 
 @dataclass
@@ -77,6 +83,8 @@ class Board:
     """What people must see, in lines of its own, once: what was read, trials that are set aside, a store that is away."""
     waiting: dict[str, TrialSpec] = field(default_factory=dict)
     """What has not ended yet of the plan, by key."""
+    ahead: Sequence[TrialSpec] = ()
+    """What will be planned once races of learning rates have ended."""
     slots: int = 1
     deadline: float = float("inf")
     """On the monotonic clock: when nothing new starts any more."""
@@ -110,11 +118,13 @@ class Board:
 
     @property
     def seconds_left(self) -> float | None:
-        """Until what is planned has ended; None where nothing tells yet. Other processes may have ended some of it."""
+        """Until what is planned and what is ahead has ended; None where nothing tells yet. Other processes may have ended some of
+        what is planned."""
         shares = {key: event.share for key, event in self.progress.items()}
         seconds = self.forecast.left(self.waiting.values(), shares, self.slots)
+        later = self.forecast.left(self.ahead, {}, self.slots)
         there = (self.counts.pending + self.counts.running) / max(1, len(self.waiting))
-        return None if seconds is None else seconds * min(1.0, there)
+        return None if seconds is None or later is None else seconds * min(1.0, there) + later
 
     @property
     def seconds_to_limit(self) -> float:

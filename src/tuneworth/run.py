@@ -19,6 +19,7 @@ from tuneworth.results.answers import by_cell
 from tuneworth.results.rows import rows as rows_of
 from tuneworth.spec import TrialRecord
 from tuneworth.store.patient import patient
+from tuneworth.tuning import Tuned
 from tuneworth.until_decided import Question
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class Run:
         self.owner = machine.owner_name()
         self.board = Board(study.store.counts(self.name), slots=slots, deadline=deadline)
         self.board.plan(study.store.records(self.name))
+        self._look_ahead(prepared.tuning.grow(prepared.candidates, prepared.earlier))
         self.store = patient(study.store, self._notice, deadline + LAST_SECONDS)
         self.keeper = DeltaKeeper(study.spec, self.store, study.files)
         self.executor: Executor | None = None
@@ -96,8 +98,14 @@ class Run:
             return False
         self.store.put_study(self.study.spec, plan)
         self.board.plan(self.store.records(self.name))
-        self.board.growing = question is not None or bool(tuned.open)
+        self.board.growing = question is not None
+        self._look_ahead(tuned)
         return True
+
+    def _look_ahead(self, tuned: Tuned) -> None:
+        """The rest of open races, and the trials whose rate they choose."""
+        compared = [t for t in self.prepared.candidates if t.cell in tuned.open and t.seed in self.study.spec.seeds]
+        self.board.ahead = [*tuned.ahead, *compared]
 
     def close(self) -> None:
         if self.executor:

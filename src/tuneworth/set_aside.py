@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from tuneworth.spec import TrialRecord, TrialSpec
+from tuneworth.spec import TrialRecord, TrialSpec, engine_of
 
 if TYPE_CHECKING:
     from tuneworth.store import Store
@@ -23,15 +23,15 @@ def why(old: Iterable[TrialSpec], plan: Sequence[TrialSpec]) -> str:
     """What changed between trials that were left out and the plan that did it."""
     data = {trial.task: trial.task_fingerprint for trial in plan}
     models = {trial.model: trial.model_fingerprint for trial in plan}
-    engines = {trial.engine for trial in plan}
     reasons: dict[str, None] = {}
     for trial in old:
         if data.get(trial.task, trial.task_fingerprint) != trial.task_fingerprint:
             reasons[f"the data of {trial.task!r} changed since"] = None
         if models.get(trial.model, trial.model_fingerprint) != trial.model_fingerprint:
             reasons[f"the model {trial.model!r} changed since"] = None
-        if engines and trial.engine not in engines:
-            reasons[f"this version trains otherwise (engine {trial.engine}, now {max(engines)})"] = None
+        now = engine_of(trial.budget, trial.kind, trial.stream is not None)
+        if trial.engine != now:
+            reasons[f"this version trains otherwise (engine {trial.engine}, now {now})"] = None
     return ", ".join(reasons) or "the study asks for other trials since"
 
 

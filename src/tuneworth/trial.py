@@ -20,6 +20,7 @@ from tuneworth.methods._tune import tune
 from tuneworth.models.load import load
 from tuneworth.results.predictions import Predictions
 from tuneworth.spec import FileTask, TrialResult
+from tuneworth.stats import one_answer
 from tuneworth.streams import run_stream
 from tuneworth.tasks import Task, TaskData
 from tuneworth.tasks.metrics import baseline, evaluate
@@ -27,11 +28,12 @@ from tuneworth.tasks.planned import planned_task
 from tuneworth.tasks.splits import take
 from tuneworth.train import device as devices
 from tuneworth.train import flops, rng
-from tuneworth.train.batches import Batches, tokenize_cached
+from tuneworth.train.batches import Batches, Inputs, tokenize_cached
 from tuneworth.train.checkpoint import Checkpointer, LoopState
 from tuneworth.train.clock import Clock
 from tuneworth.train.evaluate import logits
 from tuneworth.train.fast import kernels, lay_out
+from tuneworth.train.features import Frozen
 from tuneworth.train.loop import Training, Validation, train
 from tuneworth.train.targets import Targets, mean_loss
 from tuneworth.writing import disk_problem
@@ -94,15 +96,19 @@ def _run(job: Job, device: torch.device) -> Iterator[Event]:
     encoded = targets.encode(data.train.labels)
 
     def validate() -> Validation:
-        outputs, which = logits(model, tokens, split.validation, precision), split.validation
+        outputs, which = logits(model, inputs, split.validation, precision), split.validation
         predictions, labels = targets.decode(outputs), data.train.labels[which]
         score = evaluate(task.metrics[:1], predictions, labels, positive=data.positive)[task.metrics[0]]
-        return Validation(score, mean_loss(task.kind, outputs, encoded[which]))
+        return Validation(score, mean_loss(task.kind, outputs, encoded[which]), one_answer(predictions, labels))
 
     batches = Batches(tokens.lengths[split.train], trial.recipe.batch_size, rng.stream_seed(trial.seed, "order"))
     clock = Clock(trial.budget, batches.steps_per_epoch, device)
     checkpointer = Checkpointer(job.checkpoint_path, job.checkpoint_seconds)
-    run = Training(model, task.kind, tokens, encoded, split.train, validate, trial.recipe,
+    inputs: Inputs = tokens
+    frozen = Frozen(model) if trial.kind == "head" else None
+    if frozen and (features := frozen.features(tokens, batches, split, cost, clock, precision, kept)):
+        inputs, cost = features
+    run = Training(model, task.kind, inputs, encoded, split.train, validate, trial.recipe,
                    clock, batches, cost, trial.evaluations, precision, checkpointer)  # fmt: skip
 
     torch.manual_seed(rng.stream_seed(trial.seed, "dropout"))
@@ -122,6 +128,8 @@ def _run(job: Job, device: torch.device) -> Iterator[Event]:
         answers = Predictions.compact(predictions, data.test.labels, trial.task_fingerprint)
     eval_seconds = state.eval_seconds + time.perf_counter() - started
 
+    if frozen:
+        frozen.give_back()
     environment = {**devices.environment(device, precision), "kernels": kernels(model)}
     tensors = {name: p for name, p in model.named_parameters() if name in set(names)}
     size = sum(p.numel() * p.element_size() for p in tensors.values())

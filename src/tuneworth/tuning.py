@@ -5,7 +5,11 @@ gives every rate that is left one trial at a part of the cell's budget, with a s
 validation loss, goes into the next one, three times as long and on the next seed, until two have raced (successive halving:
 Jamieson and Talwalkar 2016, arXiv 1502.07943). Where the best of the last heat lies at the edge of what was tried, one rate
 more on that side joins that heat: in the longest one, since the shorter the training, the larger the rate that is best in it.
-The test split is not read. A tie goes to the rate nearest to the default.
+A rate that failed in any heat, or gave one answer for all where a smaller one did not, is out. The test split is not read.
+A tie goes to the rate nearest to the default.
+
+Where the budget is too small for two heats of some length, one races; where it is too small even for that, the race takes more
+than its share, and `share` says how much before it starts.
 
 Nothing but recorded trials decides, so the same records give the same race, wherever it was interrupted.
 """
@@ -18,18 +22,22 @@ from dataclasses import dataclass, field
 
 from tuneworth.spec import Budget, CellKey, Recipe, TrialRecord, TrialSpec
 
-__all__ = ["Tuned", "Tuning", "effort"]
+__all__ = ["QUARTER", "STEPS", "Tuned", "Tuning", "effort"]
 
 FACTOR = 3.0
 """From one rate to the next: three rates then span what learning rates are swept over, a factor of ten."""
 LONGER = 3.0
 """How many times as long the next heat is."""
 MOST = 1 / 3
-"""Of the training time of a cell's seeds, what its race may take: a quarter of the whole."""
+"""Of the training time of a cell's seeds, what its race may take."""
+QUARTER = MOST / (1 + MOST)
+"""That is, of the training time of the whole."""
 SEEDS = 3
 """Seeds beyond which a race gets no longer, so that more seeds make its share smaller, and change no rate."""
 STEPS = 20
 """Steps of a heat, at least (or the whole budget, where that is less): before, no rate has shown what it can do."""
+ROUNDED = 1.05
+"""A heat is cut to whole steps, and its length written with three digits: so much more than its share is not counted."""
 TIE = 0.01
 """Of the loss: as much as two runs of one rate differ by."""
 
@@ -44,6 +52,8 @@ class Tuned:
     """Of the races that have ended."""
     open: frozenset[CellKey] = frozenset()
     """The cells whose race goes on."""
+    ahead: Sequence[TrialSpec] = ()
+    """What open races will ask for besides, as far as can be told: as if all that has not ended yet ended alike."""
 
     def of(self, candidates: Sequence[TrialSpec]) -> list[TrialSpec]:
         """The same trials with the rates that were chosen; without those whose rate is not chosen yet."""
@@ -72,6 +82,7 @@ class Tuning:
         for trial in candidates:
             cells.setdefault(trial.cell, []).append(trial)
         trials: list[TrialSpec] = []
+        ahead: list[TrialSpec] = []
         recipes: dict[CellKey, Recipe] = {}
         raced = {cell: some[0] for cell, some in cells.items() if all(one.recipe == some[0].recipe for one in some)}
         for cell, trial in raced.items():
@@ -79,13 +90,23 @@ class Tuning:
             trials += mine
             if chosen is not None:
                 recipes[cell] = chosen
+            else:
+                ahead += self._race(trial, ended, foresee=True)[0][len(mine) :]
         trials.sort(key=lambda trial: trial.budget.timed)  # those need the machine to themselves
-        return Tuned(trials, recipes, frozenset(raced.keys() - recipes.keys()))
+        return Tuned(trials, recipes, frozenset(raced.keys() - recipes.keys()), ahead)
 
-    def _race(self, trial: TrialSpec, ended: Mapping[str, TrialRecord]) -> tuple[list[TrialSpec], Recipe | None]:
-        """One cell's trials so far, and its recipe once the race is over."""
+    def share(self, trial: TrialSpec) -> float:
+        """Of the training of the trial's cell, its race included, what the race takes at most."""
+        race = self._cost(self._heats(trial)) / trial.budget.amount
+        return race / (race + len(self.seeds))
+
+    def _race(
+        self, trial: TrialSpec, ended: Mapping[str, TrialRecord], foresee: bool = False
+    ) -> tuple[list[TrialSpec], Recipe | None]:
+        """One cell's trials so far, and its recipe once the race is over. `foresee`: all of them, as `Tuned.ahead` has it."""
         asked: list[TrialSpec] = []
         left = tried = places(self.rates)
+        out: set[int] = set()
         heats = self._heats(trial)
         for number, (budget, keep) in enumerate(heats):
             seed = self.seeds[number % len(self.seeds)]
@@ -95,16 +116,18 @@ class Tuning:
                                 evaluations=1)  # fmt: skip
 
             heat = {place: run(place) for place in left}
-            asked += heat.values()
-            if any(one.key not in ended for one in heat.values()):
-                return asked, None
-            losses = {place: _loss(ended[one.key]) for place, one in heat.items()}
-            beyond = _beyond(losses, tried) if number == len(heats) - 1 else None
-            if beyond is not None:
-                asked.append(run(beyond))
-                if asked[-1].key not in ended:
+            while True:
+                asked += [one for one in heat.values() if one not in asked]
+                found = {place: ended.get(one.key) for place, one in heat.items()}
+                if None in found.values() and not foresee:
                     return asked, None
-                losses[beyond] = _loss(ended[asked[-1].key])
+                out |= _fallen(found)
+                losses = {place: _loss(record) for place, record in found.items() if place not in out}
+                losses = losses or dict.fromkeys(found, math.inf)
+                beyond = _beyond(losses, tried) if number == len(heats) - 1 else None
+                if beyond is None or beyond in heat:
+                    break
+                heat[beyond] = run(beyond)
             left = _best(losses, keep)
         return asked, _recipe(trial.recipe, left[0])
 
@@ -112,15 +135,22 @@ class Tuning:
         """(budget, how many go on) of each heat. One that would be no longer than the one before is left out."""
         sizes = _sizes(self.rates)
         cost = sum(size * LONGER**k for k, size in enumerate(sizes)) + LONGER ** (len(sizes) - 1)  # one beyond the edge
-        first = effort(self.rates, len(self.seeds)) / cost
+        most = effort(self.rates, len(self.seeds))
         heats: list[tuple[Budget, int]] = []
         for k, keep in enumerate([*sizes[1:], 1]):
-            budget = self._part(trial, first * LONGER**k)
+            budget = self._part(trial, most / cost * LONGER**k)
             if heats and budget.amount <= heats[-1][0].amount:
                 heats[-1] = (heats[-1][0], keep)
             else:
                 heats.append((budget, keep))
+        if self._cost(heats) > ROUNDED * most * trial.budget.amount:
+            return [(self._part(trial, most / (self.rates + 1)), 1)]
         return heats
+
+    def _cost(self, heats: Sequence[tuple[Budget, int]]) -> float:
+        """In the budget's unit, one rate beyond the edge included."""
+        sizes = [self.rates, *(keep for _, keep in heats[:-1])]
+        return sum(size * budget.amount for size, (budget, _) in zip(sizes, heats, strict=True)) + heats[-1][0].amount
 
     def _part(self, trial: TrialSpec, share: float) -> Budget:
         whole = trial.budget
@@ -131,7 +161,7 @@ class Tuning:
             least = STEPS * trial.recipe.batch_size / max(1.0, trial.fraction * self.examples[trial.task])
         amount = float(f"{max(share * whole.amount, least):.3g}")
         if whole.unit == "steps":
-            amount = math.ceil(amount)
+            amount = max(1, math.floor(amount))
         return Budget(amount=min(whole.amount, amount), unit=whole.unit)
 
 
@@ -160,8 +190,24 @@ def _recipe(default: Recipe, place: int) -> Recipe:
     return default.model_copy(update={"learning_rate": float(f"{default.learning_rate * FACTOR**place:.2g}")})
 
 
-def _loss(record: TrialRecord) -> float:
-    """On the validation split; inf where the trial failed or diverged."""
+def _fallen(heat: Mapping[int, TrialRecord | None]) -> set[int]:
+    """The places that failed or diverged, and those that gave one answer for all on the validation split where a smaller rate
+    had learnt more: they were too large, and to do better on another seed would be luck."""
+    losses = {place: _loss(record) for place, record in heat.items()}
+    points = {place: record.result.curve[-1] for place, record in heat.items() if record and record.result}
+    learnt = [place for place, point in points.items() if point.one_answer is False]
+
+    def too_large(place: int) -> bool:
+        return any(other < place and losses[other] * (1 + TIE) < losses[place] for other in learnt)
+
+    collapsed = {place for place, point in points.items() if point.one_answer and too_large(place)}
+    return collapsed | {place for place, loss in losses.items() if math.isinf(loss)}
+
+
+def _loss(record: TrialRecord | None) -> float:
+    """On the validation split; inf where the trial failed or diverged, 0 where it has not ended."""
+    if record is None:
+        return 0.0
     found = record.result.validation_loss if record.result else None
     return math.inf if found is None or math.isnan(found) else found
 

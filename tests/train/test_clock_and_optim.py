@@ -75,9 +75,13 @@ def test_no_step_of_seconds_or_flops_is_for_nothing(budget: str, flops: float, w
     assert rates[-1] < max(rates) or len(rates) == 1
 
 
-def test_only_seconds_and_flops_have_another_engine() -> None:
-    engines = {text: engine_of(Budget.parse(text)) for text in ("3epochs", "20steps", "60s", "1e12flops")}
+def test_only_seconds_flops_and_heads_have_another_engine() -> None:
+    budgets = {text: Budget.parse(text) for text in ("3epochs", "20steps", "60s", "1e12flops")}
+    engines = {text: engine_of(budget, "full", stream=False) for text, budget in budgets.items()}
     assert engines == {"3epochs": ENGINE, "20steps": ENGINE, "60s": ENGINE + 1, "1e12flops": ENGINE + 1}
+    assert {text: engine_of(budget, "head", stream=True) for text, budget in budgets.items()} == engines
+    for text, budget in budgets.items():  # its features are kept since, in trials that are no stream
+        assert engine_of(budget, "head", stream=False) == engines[text] + 1
 
 
 @pytest.mark.parametrize("schedule", ["linear", "cosine"])

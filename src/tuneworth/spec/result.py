@@ -19,6 +19,8 @@ class CurvePoint(Frozen):
     score: float
     validation_loss: float | None = None
     """The mean loss on the validation split; None where it was not kept (streams, and older versions)."""
+    one_answer: bool | None = None
+    """Whether all answers on the validation split were one (`stats.one_answer`); None as above."""
 
 
 class Chunk(Frozen):

@@ -30,9 +30,10 @@ CellKey = tuple[str, str, str, float, str]
 """Model, method, task, fraction, budget: what a report compares within."""
 
 
-def engine_of(budget: Budget) -> int:
-    """One more for seconds and FLOPs, whose first and last steps once had a learning rate of 0."""
-    return ENGINE + (budget.unit in ("seconds", "flops"))
+def engine_of(budget: Budget, kind: str, stream: bool) -> int:
+    """One more for seconds and FLOPs, whose first and last steps once had a learning rate of 0; one more for `head`, which once
+    ran its frozen encoder at every step, dropout on. In streams it still does."""
+    return ENGINE + (budget.unit in ("seconds", "flops")) + (kind == "head" and not stream)
 
 
 class TrialSpec(Frozen):
@@ -52,8 +53,10 @@ class TrialSpec(Frozen):
     max_length: int
     evaluations: int
     precision: Precision
-    engine: int = Field(default_factory=lambda known: engine_of(known["budget"]))
     stream: StreamTrial | None = None
+    engine: int = Field(
+        default_factory=lambda known: engine_of(known["budget"], known["kind"], known["stream"] is not None)
+    )
     tunes: Budget | None = None
     """The budget of the cell that this trial helps to choose a learning rate for; None: it is compared itself."""
 

@@ -38,6 +38,15 @@ class Padding:
         return cls(tokenizer.pad_token_id, tokenizer.pad_token_type_id, tokenizer.padding_side == "left")
 
 
+class Inputs(Protocol):
+    """What a model is given of a split's examples: their tokens, or what a frozen encoder made of them."""
+
+    @property
+    def lengths(self) -> NDArray[np.int64]: ...
+
+    def batch(self, which: NDArray[np.int64], device: torch.device) -> dict[str, Any]: ...
+
+
 @dataclass(frozen=True)
 class Tokens:
     """n token sequences, ragged: sequence i is `ids[starts[i]:starts[i+1]]`. `types` only where the tokenizer has them."""
@@ -51,6 +60,9 @@ class Tokens:
     def lengths(self) -> NDArray[np.int64]:
         """Kept, since every step asks: its cost must not grow with the data."""
         return np.diff(self.starts)
+
+    def batch(self, which: NDArray[np.int64], device: torch.device) -> dict[str, Any]:
+        return collate(self, which, device)
 
 
 def tokenize(

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from transformers import PreTrainedModel
 
 from tuneworth.spec import Precision
-from tuneworth.train.batches import Tokens, collate
+from tuneworth.train.batches import Inputs
 from tuneworth.train.device import autocast
 
 BATCH_TOKENS = 2048
@@ -16,7 +16,7 @@ BATCH_TOKENS = 2048
 
 
 def logits(
-    model: PreTrainedModel, tokens: Tokens, which: NDArray[np.int64], precision: Precision
+    model: PreTrainedModel, tokens: Inputs, which: NDArray[np.int64], precision: Precision
 ) -> NDArray[np.float32]:
     """Shape (len(which), outputs), in the order of `which`. Batches depend on the lengths alone: repeatable."""
     was_training = model.training
@@ -24,8 +24,8 @@ def logits(
     order = np.argsort(tokens.lengths[which], kind="stable")
     out: NDArray[np.float32] | None = None
     with torch.inference_mode(), autocast(model.device, precision):
-        for rows in _by_tokens(tokens.lengths[which], order):
-            batch = collate(tokens, which[rows], model.device)
+        for rows in by_tokens(tokens.lengths[which], order):
+            batch = tokens.batch(which[rows], model.device)
             values = model(**batch).logits.float().cpu().numpy()
             if out is None:
                 out = np.empty((len(which), values.shape[1]), dtype=np.float32)
@@ -35,7 +35,7 @@ def logits(
     return out
 
 
-def _by_tokens(lengths: NDArray[np.int64], order: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+def by_tokens(lengths: NDArray[np.int64], order: NDArray[np.int64]) -> list[NDArray[np.int64]]:
     """Cut `order` (ascending lengths) so that examples x longest stays within BATCH_TOKENS."""
     batches, start = [], 0
     for end in range(1, len(order) + 1):

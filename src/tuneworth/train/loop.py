@@ -15,7 +15,7 @@ from transformers import PreTrainedModel
 
 from tuneworth.errors import Diverged
 from tuneworth.spec import CurvePoint, Kind, Precision, Recipe
-from tuneworth.train.batches import Order, Tokens, collate
+from tuneworth.train.batches import Inputs, Order
 from tuneworth.train.checkpoint import Checkpointer, LoopState
 from tuneworth.train.clock import Clock
 from tuneworth.train.device import autocast, is_out_of_memory, keep_pages
@@ -26,10 +26,12 @@ from tuneworth.train.targets import LOSSES, Loss
 
 
 class Validation(NamedTuple):
-    """The primary metric on the validation split, in points, and the mean loss there; None: not measured."""
+    """The primary metric on the validation split, in points, the mean loss there, and whether all answers were one; None: not
+    measured."""
 
     score: float
     loss: float | None = None
+    one_answer: bool | None = None
 
 
 @dataclass
@@ -38,7 +40,7 @@ class Training:
 
     model: PreTrainedModel
     kind: Kind
-    tokens: Tokens
+    tokens: Inputs
     targets: torch.Tensor
     train: NDArray[np.int64]
     validate: Callable[[], Validation]
@@ -112,7 +114,7 @@ def _gradients(run: Training, which: NDArray[np.int64], state: LoopState) -> flo
 
 def _micro_step(run: Training, which: NDArray[np.int64], batch_size: int) -> float:
     """Forward and backward; the loss counts by its share of the batch, so that micro-batches add up to the batch."""
-    inputs = collate(run.tokens, which, run.model.device)
+    inputs = run.tokens.batch(which, run.model.device)
     targets = run.targets[torch.from_numpy(which)].to(run.model.device)
     with autocast(run.model.device, run.precision):
         logits = run.model(**inputs).logits.float()
@@ -148,6 +150,7 @@ def _evaluate(run: Training, state: LoopState) -> None:
     state.eval_seconds += time.perf_counter() - start
     state.curve.append(
         CurvePoint(step=run.clock.steps, seconds=run.clock.seconds, examples=run.clock.examples,
-                   loss=state.loss_sum / state.loss_steps, score=found.score, validation_loss=found.loss)
+                   loss=state.loss_sum / state.loss_steps, score=found.score, validation_loss=found.loss,
+                   one_answer=found.one_answer)
     )  # fmt: skip
     state.loss_sum, state.loss_steps = 0.0, 0
