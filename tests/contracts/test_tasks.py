@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from tasks.glue_data import glue_dir
+from tuneworth.kinds import baseline, check_metric, evaluate
 from tuneworth.tasks import Task, TaskData, all_tasks, fingerprint, get_task
 from tuneworth.tasks.glue import GlueTask
-from tuneworth.tasks.metrics import baseline, check_metric, evaluate
 from tuneworth.tasks.splits import take
 
 TASKS = list(all_tasks().values())
