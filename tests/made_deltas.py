@@ -10,6 +10,8 @@ import torch
 
 from tuneworth import models
 from tuneworth.deltas import DeltaInfo, save_delta
+from tuneworth.kinds.classification import Classes
+from tuneworth.kinds.regression import Numbers
 from tuneworth.methods import get_method, method_options
 from tuneworth.methods._tune import tune
 from tuneworth.models.load import load
@@ -22,17 +24,17 @@ def make_delta(
     """A delta of `method` for the model in `base`; `labels` 0 makes a regression task, of mean 3 and deviation 2."""
     ref, kind = models.resolve(str(base)), "classification" if labels else "regression"
     random = torch.Generator().manual_seed(seed)
-    loaded = load(ref.source, labels or 1, kind, random)  # type: ignore[arg-type]
+    loaded = load(ref.source, labels or 1, kind, random)
     names = tune(loaded, get_method(method), method_options(get_method(method), options or {}), random)
     parameters = dict(loaded.model.named_parameters())
     with torch.no_grad():
         for name in names:
             parameters[name].add_(move * torch.randn(parameters[name].shape, generator=random))
+    codec = Classes(labels=tuple(f"label-{i}" for i in range(labels))) if labels else Numbers(mean=3.0, scale=2.0)
     info = DeltaInfo(
         method=method, kind=method, options=options or {}, base=str(base), base_fingerprint=ref.fingerprint,
-        task="made", task_kind=kind, labels=tuple(f"label-{i}" for i in range(labels)) or None,  # type: ignore[arg-type]
-        metric="accuracy" if labels else "pearson", score=0.5, metrics={}, target_mean=0.0 if labels else 3.0,
-        target_scale=1.0 if labels else 2.0, pairs=pairs, max_length=32, precision="fp32",
+        task="made", task_kind=kind, codec=codec, metric="accuracy" if labels else "pearson", score=0.5, metrics={}, pairs=pairs,
+        max_length=32, precision="fp32",
         recipe=get_method(method).recipe, fraction=1.0, budget="1epochs", seed=seed, environment={},
     )  # fmt: skip
     save_delta(directory, {name: parameters[name] for name in names}, info)

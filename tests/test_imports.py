@@ -20,6 +20,7 @@ PACKAGE = ROOT / "src" / "tuneworth"
 LAYERS = [
     {"cache", "errors", "terminal", "words"},
     {"spec", "writing"},
+    {"kinds"},
     {"models", "stats"},
     {"methods", "tasks"},
     {"results"},

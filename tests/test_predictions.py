@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from conftest import silent
+from tuneworth.kinds import evaluate
 from tuneworth.results.predictions import Predictions, pack, unpack
 from tuneworth.study import Study
-from tuneworth.tasks.metrics import evaluate
 
 CLASSES = st.integers(1, 70_000).flatmap(
     lambda classes: arrays.arrays(np.int64, st.integers(0, 50), elements=st.integers(0, classes - 1))

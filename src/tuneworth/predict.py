@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tuneworth.deltas.files import read_info
 from tuneworth.errors import DataError
+from tuneworth.kinds.values import count_rows
 from tuneworth.spec import Form
 from tuneworth.tasks.delimited import UNKNOWN
-from tuneworth.tasks.files import count_rows, distinct, rows_without, texts_of
+from tuneworth.tasks.files import distinct, rows_without, texts_of
 from tuneworth.tasks.tables import read_table
 from tuneworth.tasks.written import WRITERS
 from tuneworth.writing import check_file, whole_file
@@ -42,8 +43,9 @@ def predict_file(
     form: Form = UNKNOWN,
     probabilities: bool = False,
 ) -> Predicted:
-    """Write `target`, whole or not at all: every row of `source` in its order with all its columns, and beside them `label`
-    and, for classes, `confidence` and with `probabilities` one column a class. A row without a text gets none of them.
+    """Write `target`, whole or not at all: every row of `source` in its order with all its columns, and beside them what the
+    delta answers (`Codec.columns`): `label`, for classes `confidence`, and with `probabilities` one column a class. A row
+    without a text gets none of them.
 
     Where the input has a column of one of these names, they are `predicted_label` and so on. Raises UserError.
     """
@@ -55,8 +57,7 @@ def predict_file(
                         "name them with --text" + (" and --text-pair" if info.pairs else ""))  # fmt: skip
     if text_pair and not info.pairs:
         raise DataError(f"{str(delta)!r} was tuned on single texts", "leave out --text-pair")
-    if probabilities and info.labels is None:
-        raise DataError(f"{str(delta)!r} predicts a number, which has no probabilities", "leave out --probabilities")
+    info.codec.columns((), probabilities)  # a kind may have none: said at once
     _check_target(target, source)
     names = distinct([name for name in columns[: 2 if info.pairs else 1] if name is not None])
     table = read_table(source, names, form, whole=True)
@@ -72,7 +73,7 @@ def predict_file(
     cut = _cut(predictor, texts)
     answers, blank = iter(_answers(predictor, texts)), set(empty)
     rows = [None if row in blank else next(answers) for row in range(len(table.where))]
-    added = _columns(rows, info.labels if probabilities else (), info.labels is not None)
+    added = info.codec.columns(rows, probabilities)
     prefix = _prefix(added, [name for name, _ in table.every])
     with whole_file(target) as scratch:
         write(scratch, {prefix + name: values for name, values in added.items()})
@@ -108,18 +109,6 @@ def _answers(predictor: Predictor, texts: list[list[str]]) -> Iterator[dict[str,
     starts = range(0, len(texts[0]), CHUNK)
     for start in track(starts, "predicting", console=console, disable=not console.is_terminal):
         yield from predictor.predict(*(column[start : start + CHUNK] for column in texts))
-
-
-def _columns(
-    answers: Sequence[Mapping[str, Any] | None], named: Sequence[str] | None, classes: bool
-) -> dict[str, list[Any]]:
-    """What is written beside each row: its label, its confidence where that is a class, and each named class's probability."""
-    added = {"label": [answer and answer["label"] for answer in answers]}
-    if classes:
-        added["confidence"] = [answer and answer["score"] for answer in answers]
-    for name in named or ():
-        added[f"probability_{name}"] = [answer and answer["probabilities"][name] for answer in answers]
-    return added
 
 
 def _prefix(added: Iterable[str], names: Iterable[str]) -> str:

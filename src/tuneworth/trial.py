@@ -15,15 +15,14 @@ import torch
 from tuneworth.deltas.files import DeltaInfo, save_delta
 from tuneworth.errors import TrialError, UserError
 from tuneworth.events import Event, Failed, Finished, Halted, Job, Progress
+from tuneworth.kinds import Codec, baseline, evaluate, get_kind
 from tuneworth.methods import get_method, method_options
 from tuneworth.methods._tune import tune
 from tuneworth.models.load import load
 from tuneworth.results.predictions import Predictions
 from tuneworth.spec import FileTask, TrialResult
-from tuneworth.stats import one_answer
 from tuneworth.streams import run_stream
 from tuneworth.tasks import Task, TaskData
-from tuneworth.tasks.metrics import baseline, evaluate
 from tuneworth.tasks.planned import planned_task
 from tuneworth.tasks.splits import take
 from tuneworth.train import device as devices
@@ -35,7 +34,6 @@ from tuneworth.train.evaluate import logits
 from tuneworth.train.fast import kernels, lay_out
 from tuneworth.train.features import Frozen
 from tuneworth.train.loop import Training, Validation, train
-from tuneworth.train.targets import Targets, mean_loss
 from tuneworth.writing import disk_problem
 
 PROGRESS_SECONDS = 0.1
@@ -75,16 +73,16 @@ def _run(job: Job, device: torch.device) -> Iterator[Event]:
 
     # The share of the data that this trial may see, and the validation split cut from within it.
     split = take(data.train.labels, task.kind, trial.fraction, trial.seed)
-    targets = Targets.fit(task.kind, data.train.labels[split.train])
+    meaning, part = data.meaning(task.kind), data.meaning(task.kind, whole=False)
+    codec = get_kind(task.kind).fit(data.train.labels[split.train], data.label_names)
 
     # The model: pre-trained, with a fresh head, tuned by the method; what is frozen stays as it is.
-    outputs = len(data.label_names or ("",))
-    loaded = load(job.model_source, outputs, task.kind, rng.generator(trial.seed, "head"), job.allow_pickle)
+    loaded = load(job.model_source, codec.outputs, task.kind, rng.generator(trial.seed, "head"), job.allow_pickle)
     method = get_method(trial.kind)
     options = method_options(method, dict(trial.options))
     names = tune(loaded, method, options, rng.generator(trial.seed, "delta"))
     model = loaded.model
-    cost = flops.count(model, loaded.tokenizer, (trial.model_fingerprint, trial.kind, repr(options), outputs))
+    cost = flops.count(model, loaded.tokenizer, (trial.model_fingerprint, trial.kind, repr(options), codec.outputs))
     lay_out(model, device, precision)
 
     kept = f"{trial.model_fingerprint}-{trial.task_fingerprint}-{trial.max_length}"
@@ -93,13 +91,14 @@ def _run(job: Job, device: torch.device) -> Iterator[Event]:
         for name, part in (("train", data.train), ("test", data.test))
     )
 
-    encoded = targets.encode(data.train.labels)
+    targets = codec.encode(data.train.labels)
 
     def validate() -> Validation:
         outputs, which = logits(model, inputs, split.validation, precision), split.validation
-        predictions, labels = targets.decode(outputs), data.train.labels[which]
-        score = evaluate(task.metrics[:1], predictions, labels, positive=data.positive)[task.metrics[0]]
-        return Validation(score, mean_loss(task.kind, outputs, encoded[which]), one_answer(predictions, labels))
+        predictions, labels = codec.decode(outputs), data.train.labels[which]
+        score = evaluate(task.metrics[:1], predictions, labels, part)[task.metrics[0]]
+        loss = float(codec.loss(torch.from_numpy(outputs), targets[which]))
+        return Validation(score, loss, get_kind(task.kind).one_answer(predictions, labels))
 
     batches = Batches(tokens.lengths[split.train], trial.recipe.batch_size, rng.stream_seed(trial.seed, "order"))
     clock = Clock(trial.budget, batches.steps_per_epoch, device)
@@ -108,7 +107,7 @@ def _run(job: Job, device: torch.device) -> Iterator[Event]:
     frozen = Frozen(model) if trial.kind == "head" else None
     if frozen and (features := frozen.features(tokens, batches, split, cost, clock, precision, kept)):
         inputs, cost = features
-    run = Training(model, task.kind, inputs, encoded, split.train, validate, trial.recipe,
+    run = Training(model, codec, inputs, targets, split.train, validate, trial.recipe,
                    clock, batches, cost, trial.evaluations, precision, checkpointer)  # fmt: skip
 
     torch.manual_seed(rng.stream_seed(trial.seed, "dropout"))
@@ -123,8 +122,8 @@ def _run(job: Job, device: torch.device) -> Iterator[Event]:
     started = time.perf_counter()
     metrics, answers = {task.metrics[0]: nan}, None
     if trial.tunes is None:
-        predictions = targets.decode(logits(model, test_tokens, np.arange(len(data.test)), precision))
-        metrics = evaluate(task.metrics, predictions, data.test.labels, data.classes, data.positive)
+        predictions = codec.decode(logits(model, test_tokens, np.arange(len(data.test)), precision))
+        metrics = evaluate(task.metrics, predictions, data.test.labels, meaning)
         answers = Predictions.compact(predictions, data.test.labels, trial.task_fingerprint)
     eval_seconds = state.eval_seconds + time.perf_counter() - started
 
@@ -134,7 +133,7 @@ def _run(job: Job, device: torch.device) -> Iterator[Event]:
     tensors = {name: p for name, p in model.named_parameters() if name in set(names)}
     size = sum(p.numel() * p.element_size() for p in tensors.values())
     if job.keep_delta:
-        size = save_delta(job.delta_path, tensors, _info(job, task, data, targets, metrics, environment))
+        size = save_delta(job.delta_path, tensors, _info(job, task, data, codec, metrics, environment))
     result = TrialResult(
         metric=task.metrics[0], score=metrics[task.metrics[0]], metrics=metrics,
         validation_score=state.curve[-1].score, validation_loss=state.curve[-1].validation_loss,
@@ -151,15 +150,15 @@ def _run(job: Job, device: torch.device) -> Iterator[Event]:
 
 
 def _info(
-    job: Job, task: Task, data: TaskData, targets: Targets, metrics: dict[str, float], environment: dict[str, Any]
+    job: Job, task: Task, data: TaskData, codec: Codec, metrics: dict[str, float], environment: dict[str, Any]
 ) -> DeltaInfo:
     """What a delta says of itself: how it was made, and what it takes to use it."""
     trial = job.trial
     return DeltaInfo(
         method=trial.method, kind=trial.kind, options=trial.options, base=_base_name(trial.model),
         base_fingerprint=trial.model_fingerprint, task=trial.task, task_kind=task.kind,
-        labels=data.label_names, metric=task.metrics[0], score=metrics[task.metrics[0]], metrics=metrics,
-        target_mean=targets.mean, target_scale=targets.scale, pairs=data.train.pairs is not None, columns=_columns(job.task),
+        codec=codec, metric=task.metrics[0], score=metrics[task.metrics[0]], metrics=metrics,
+        pairs=data.train.pairs is not None, columns=_columns(job.task),
         max_length=trial.max_length, precision=trial.precision, recipe=trial.recipe, fraction=trial.fraction,
         budget=str(trial.budget), seed=trial.seed, environment=environment,
     )  # fmt: skip

@@ -20,6 +20,8 @@ from tuneworth.deltas import DeltaInfo, Predictor, export_delta, load_delta, mer
 from tuneworth.deltas.check import check_holds
 from tuneworth.deltas.files import read_info
 from tuneworth.errors import DeltaError
+from tuneworth.kinds.classification import Classes
+from tuneworth.kinds.regression import Numbers
 from tuneworth.methods import all_methods, get_method, method_options
 from tuneworth.methods._tune import tune
 from tuneworth.models.load import load
@@ -56,8 +58,9 @@ def make(bases: Callable[[str], Path], tmp_path: Path) -> Make:
 
     def made(method: str, family: str, options: dict[str, Any], **info: Any) -> tuple[Path, NDArray[np.float32]]:
         base, verb, stream = bases(family), get_method(method), torch.Generator().manual_seed(3)
-        kind, labels = ("regression", None) if info else ("classification", LABELS)
-        loaded = load(str(base), len(labels or ("",)), kind, stream)  # type: ignore[arg-type]
+        codec = Numbers(**info) if info else Classes(labels=LABELS)
+        kind = "regression" if info else "classification"
+        loaded = load(str(base), codec.outputs, kind, stream)
         trained = tune(loaded, verb, method_options(verb, options), stream)
         parameters = dict(loaded.model.named_parameters())
         with torch.no_grad():
@@ -65,8 +68,8 @@ def make(bases: Callable[[str], Path], tmp_path: Path) -> Make:
                 parameters[name].add_(0.05 * torch.randn(parameters[name].shape, generator=stream))
         save_delta(tmp_path / "delta", {name: parameters[name] for name in trained}, DeltaInfo(
             method=method, kind=method, options=options, base=str(base), base_fingerprint=models.resolve(str(base)).fingerprint,
-            task="cats", task_kind=kind, labels=labels, metric="accuracy", score=50.0, metrics={"accuracy": 50.0}, pairs=True,
-            max_length=128, precision="fp32", recipe=verb.recipe, fraction=1.0, budget="1epochs", seed=3, environment={}, **info,
+            task="cats", task_kind=kind, codec=codec, metric="accuracy", score=50.0, metrics={"accuracy": 50.0}, pairs=True,
+            max_length=128, precision="fp32", recipe=verb.recipe, fraction=1.0, budget="1epochs", seed=3, environment={},
         ))  # fmt: skip
         return tmp_path / "delta", logits(loaded.model, loaded.tokenizer)
 
@@ -195,7 +198,7 @@ def test_regression_answers_in_the_users_unit_everywhere(
     make: Make, bases: Callable[[str], Path], tmp_path: Path, family: str
 ) -> None:
     """The head was trained on (y - 250) / 40; what leaves answers y."""
-    delta, standardised = make("lora", family, {}, target_mean=250.0, target_scale=40.0)
+    delta, standardised = make("lora", family, {}, mean=250.0, scale=40.0)
     expected = standardised * 40.0 + 250.0
     found = [answer["score"] for answer in Predictor(delta, device="cpu").predict(TEXTS, PAIRS)]
     np.testing.assert_allclose(found, expected[:, 0], rtol=1e-6)
@@ -216,7 +219,7 @@ def test_regression_answers_in_the_users_unit_everywhere(
 @pytest.mark.parametrize(("mean", "scale"), [(1.7e9, 35.0), (5.8e-12, 2.9e-12)], ids=["seconds since 1970", "tiny"])
 def test_targets_far_from_0_or_tiny_are_told_apart(make: Make, tmp_path: Path, mean: float, scale: float) -> None:
     """To a fraction of what they vary by; where float32 cannot, the copy is refused and ONNX is named."""
-    delta, standardised = make("bitfit", "bert", {}, target_mean=mean, target_scale=scale)
+    delta, standardised = make("bitfit", "bert", {}, mean=mean, scale=scale)
     assert standardised.std() > 0.005
     found = np.array([answer["score"] for answer in Predictor(delta, device="cpu").predict(TEXTS, PAIRS)])
     np.testing.assert_allclose((found - mean) / scale, standardised[:, 0], atol=3e-4)
@@ -238,7 +241,7 @@ def test_targets_far_from_0_or_tiny_are_told_apart(make: Make, tmp_path: Path, m
 @pytest.mark.parametrize(("mean", "scale", "held"), [(2020.0, 5.0, True), (0.0, 1e30, True), (0.0, 2e38, False),
                                                      (0.0, 1e-40, False), (1e6, 10.0, False), (-1e6, 1e4, True)])  # fmt: skip
 def test_what_float32_can_hold(make: Make, mean: float, scale: float, held: bool) -> None:
-    info = read_info(make("head", "bert", {}, target_mean=mean, target_scale=scale)[0])
+    info = read_info(make("head", "bert", {}, mean=mean, scale=scale)[0])
     if held:
         check_holds(info, "a copy")
     else:
@@ -247,7 +250,7 @@ def test_what_float32_can_hold(make: Make, mean: float, scale: float, held: bool
 
 
 def test_a_head_without_a_bias_cannot_hold_the_mean(make: Make, tmp_path: Path) -> None:
-    delta, _ = make("lora", "llama", {}, target_mean=250.0, target_scale=40.0)
+    delta, _ = make("lora", "llama", {}, mean=250.0, scale=40.0)
     with pytest.raises(DeltaError, match="no bias that could hold the mean"):
         merge_delta(delta, tmp_path / "merged")
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from tasks.glue_data import real_glue, write_glue
+from tuneworth.kinds import baseline, check_metric, evaluate
 from tuneworth.tasks import Task, TaskData, all_tasks, fingerprint, get_task
 from tuneworth.tasks.glue import GlueTask
-from tuneworth.tasks.metrics import baseline, check_metric, evaluate
 from tuneworth.tasks.splits import take
 
 TASKS = list(all_tasks().values())

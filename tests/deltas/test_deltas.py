@@ -15,9 +15,9 @@ from families import ENCODERS, make_model_dir
 from made_deltas import edit_info, make_delta
 from tuneworth.deltas import Predictor, load_delta, read_info
 from tuneworth.errors import DataError, DeltaError, UserError
+from tuneworth.kinds import evaluate
 from tuneworth.methods import all_methods
 from tuneworth.study import Study
-from tuneworth.tasks.metrics import evaluate
 
 Make = Callable[..., Study]
 
@@ -123,8 +123,8 @@ def test_what_is_wrong_with_a_delta_is_said(make_study: Make, tmp_path: Path) ->
     ("field", "value"),
     [
         ("max_length", -5), ("max_length", 0), ("max_length", 2**31), ("max_length", 1e30), ("seed", -1), ("seed", 2**63),
-        ("fraction", 0), ("fraction", 2), ("fraction", math.nan), ("target_mean", math.inf), ("target_mean", math.nan),
-        ("target_scale", 0), ("target_scale", -1), ("target_scale", math.inf), ("labels", []), ("labels", None),
+        ("fraction", 0), ("fraction", 2), ("fraction", math.nan), ("codec", {"labels": []}), ("codec", {"labels": None}),
+        ("codec", {}), ("codec", None), ("codec", {"labels": ["a", "b", "c"], "more": 1}),
         ("task", "x" * 1001), ("base", "x" * 10_000), ("method", "m" * 2000), ("task_kind", "regression"), ("format", 0),
     ],
 )  # fmt: skip
@@ -135,7 +135,7 @@ def test_every_number_of_a_foreign_delta_is_bounded_as_it_is_read(
     assert read_info(delta).max_length == 32
     edit_info(delta, **{field: value})
     with pytest.raises(
-        DeltaError, match=rf"delta.json' cannot be read: .*{'labels' if field == 'task_kind' else field}"
+        DeltaError, match=rf"delta.json' cannot be read: .*{'codec' if field == 'task_kind' else field}"
     ) as said:
         read_info(delta)
     assert len(str(said.value)) < 1000

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
-from tuneworth.stats import Answers, collapsed, one_answer, trained_ones
+from tuneworth.stats import Answers, collapsed, trained_ones
 
 TARGETS = np.arange(40) % 2
 
@@ -27,7 +27,8 @@ def test_a_collapse_to_any_class_is_one_and_an_honest_tie_is_none() -> None:
 @pytest.mark.parametrize(("spread", "one"), [(0.0, True), (2**-9, True), (0.009, True), (0.05, False), (1.0, False)])
 def test_numbers_are_one_answer_where_they_hardly_vary(spread: float, one: bool) -> None:
     targets = np.random.default_rng(0).normal(3.0, 1.5, 500)
-    assert one_answer(3.0 + spread * (targets - targets.mean()), targets) == one
+    answers = Answers("pearson", targets, {0: 3.0 + spread * (targets - targets.mean())})
+    assert answers.one_answer(0) == one
 
 
 def test_methods_are_judged_by_the_trials_that_trained() -> None:

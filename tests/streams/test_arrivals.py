@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
-from tuneworth.spec import Budget, Kind, StreamTrial
+from tuneworth.spec import Budget, StreamTrial
 from tuneworth.streams.arrivals import NOISE_SHARE, arrange
 from tuneworth.streams.chunks import ChunkBatches, allotments, partition, reservoirs
 from tuneworth.tasks import Examples
@@ -18,7 +18,7 @@ from tuneworth.tasks import Examples
 WORDS = ("soup", "bread", "train", "rail", "actor", "film", "goal", "match", "court", "law")
 
 
-def examples(size: int, kind: Kind, seed: int = 0) -> Examples:
+def examples(size: int, kind: str, seed: int = 0) -> Examples:
     rng = np.random.default_rng(seed)
     texts = [" ".join(rng.choice(WORDS, 4)) + f" {i}" for i in range(size)]
     labels: Any = rng.permutation(np.arange(size) % 3) if kind == "classification" else rng.normal(size=size)
@@ -42,7 +42,7 @@ seeds = st.integers(0, 2**31 - 1)
     st.sampled_from(["none", "label-shift", "noise-burst"]),
 )
 def test_a_drift_keeps_the_examples_that_arrive(
-    size: int, length: int | None, kind: Kind, seed: int, drift: Any
+    size: int, length: int | None, kind: str, seed: int, drift: Any
 ) -> None:
     data = examples(size, kind)
     calm, drifting = (arrange(data, kind, stream(length=length, drift=d), seed) for d in ("none", drift))
@@ -55,7 +55,7 @@ def test_a_drift_keeps_the_examples_that_arrive(
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(30, 120), kinds, seeds)
-def test_a_noise_burst_spoils_its_share_of_labels_within_it_and_nowhere_else(size: int, kind: Kind, seed: int) -> None:
+def test_a_noise_burst_spoils_its_share_of_labels_within_it_and_nowhere_else(size: int, kind: str, seed: int) -> None:
     data = examples(size, kind)
     seen = arrange(data, kind, stream(drift="noise-burst"), seed)
     spoilt = np.flatnonzero(seen.labels[seen.which] != data.labels[seen.which])
@@ -70,7 +70,7 @@ def test_a_noise_burst_spoils_its_share_of_labels_within_it_and_nowhere_else(siz
 
 
 @pytest.mark.parametrize("kind", ["classification", "regression"])
-def test_the_share_of_late_labels_rises_as_it_is_documented(kind: Kind) -> None:
+def test_the_share_of_late_labels_rises_as_it_is_documented(kind: str) -> None:
     labels: Any = np.arange(6000) % 2 if kind == "classification" else np.arange(6000) / 7.0
     seen = arrange(Examples(["x"] * 6000, None, labels), kind, stream(drift="label-shift"), 3)
     late = labels[seen.which] > np.median(labels)

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tuneworth.errors import SpecError
-from tuneworth.spec import Kind
-from tuneworth.tasks.splits import BINS, order, take, test_split
+from tuneworth.kinds.strata import BINS
+from tuneworth.tasks.splits import order, take, test_split
 
-Data = tuple[NDArray[Any], Kind]
+Data = tuple[NDArray[Any], str]
 
 
 @st.composite

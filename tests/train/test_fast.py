@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from families import ENCODERS, WITHOUT_BIASES, make_model_dir
+from tuneworth.kinds.classification import Classes
 from tuneworth.methods import all_methods, get_method, method_options
 from tuneworth.methods._tune import tune
 from tuneworth.models._files import known_types
@@ -50,7 +51,8 @@ def training(
     batches = Batches(tokens.lengths, 8, 3)
     clock = Clock(Budget.parse("3epochs"), batches.steps_per_epoch, torch.device("cpu"))
     return Training(
-        loaded.model, "classification", tokens, torch.tensor([i % 2 for i in range(40)]), np.arange(40), lambda: Validation(50.0),
+        loaded.model, Classes(labels=("no", "yes")), tokens, torch.tensor([i % 2 for i in range(40)]), np.arange(40),
+        lambda: Validation(50.0),
         Recipe(learning_rate=1e-3, batch_size=8), clock, batches, cost, 15, precision,
         Checkpointer(scratch / "checkpoint.safetensors", every),
     )  # fmt: skip

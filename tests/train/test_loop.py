@@ -14,6 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from families import make_tokenizer
 from tuneworth.errors import Diverged
+from tuneworth.kinds.classification import Classes
 from tuneworth.methods import get_method, method_options
 from tuneworth.methods._tune import tune
 from tuneworth.models.load import load
@@ -49,7 +50,7 @@ def setup(tiny_model: Path, tmp_path: Path) -> Setup:
         recipe = changes.pop("recipe", RECIPE)
         batches = Batches(tokens.lengths, recipe.batch_size, 3)
         return Training(
-            loaded.model, "classification", tokens, LABELS, np.arange(40), lambda: Validation(50.0), recipe,
+            loaded.model, Classes(labels=("no", "yes")), tokens, LABELS, np.arange(40), lambda: Validation(50.0), recipe,
             Clock(Budget.parse(budget), batches.steps_per_epoch, CPU), batches,
             flops.count(loaded.model, loaded.tokenizer), 3, "fp32",
             Checkpointer(tmp_path / "checkpoint.safetensors", every), **changes,

@@ -85,7 +85,9 @@ def compare(
     label: Annotated[str, typer.Option(help="Column of the label or target.")],
     test: Annotated[Path | None, typer.Option(help="Test data; else a fifth of the training data is set aside.")] = None,
     text_pair: Annotated[str | None, typer.Option(help="Column of the second text, for text pairs.")] = None,
-    kind: Annotated[str | None, typer.Option(help="classification or regression; else seen from the labels.")] = None,
+    kind: Annotated[
+        str | None, typer.Option(help="What a label is: classification or regression; else seen from the labels.")
+    ] = None,
     delimiter: Delimiter = None,
     quoting: Quoting = None,
     skip_empty: Annotated[

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tuneworth.deltas.files import DeltaInfo
+from tuneworth.kinds import get_kind
 from tuneworth.models import list_models
 
 TEMPLATE = Path(__file__).with_name("card.md.j2")
@@ -35,16 +36,16 @@ def _front_matter(info: DeltaInfo, repo: str) -> str:
     from huggingface_hub import EvalResult, ModelCardData
 
     on_hub = not is_local(info) and info.base not in {alias.name for alias in list_models()}
-    kind = "text-regression" if info.task_kind == "regression" else "text-classification"
+    kind = get_kind(info.task_kind)
     data = ModelCardData(
         base_model=info.base if on_hub else None,
         library_name="tuneworth",
-        pipeline_tag="text-classification",
+        pipeline_tag=kind.pipeline,
         tags=["tuneworth", "delta", info.kind],
         model_name=repo.rpartition("/")[2],
         eval_results=[
             EvalResult(
-                task_type=kind, dataset_type=info.task, dataset_name=info.task, dataset_split="test",
+                task_type=kind.hub_task, dataset_type=info.task, dataset_name=info.task, dataset_split="test",
                 metric_type=name, metric_value=round(score, 4),
             )
             for name, score in info.metrics.items()

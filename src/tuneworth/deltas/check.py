@@ -13,16 +13,15 @@ from numpy.typing import NDArray
 from tuneworth.deltas.load import Tuned
 from tuneworth.errors import DeltaError
 from tuneworth.train.batches import collate, tokenize
-from tuneworth.train.targets import Targets
 
 if TYPE_CHECKING:
     from tuneworth.deltas.files import DeltaInfo
 
 TOLERANCE = 1e-4
 """The largest difference of a logit in float32, absolute, or relative to the largest logit where that is above 1; of a
-regression delta's answer, in deviations of the training targets."""
+delta of numbers, in deviations of the training targets."""
 ROUNDING = 1e-3
-"""The coarsest steps that float32 may have where a regression's answers lie, in deviations of the training targets."""
+"""The coarsest steps that float32 may have where a delta's numbers lie, in deviations of the training targets."""
 
 Batch = dict[str, torch.Tensor]
 Copy = Callable[[Batch], NDArray[Any]]
@@ -43,9 +42,8 @@ def batch(tuned: Tuned) -> Batch:
 def answers(tuned: Tuned) -> NDArray[Any]:
     """What the delta answers to each text of the check by itself: logits, or values in the unit of the training targets;
     (texts, outputs)."""
-    targets = Targets(tuned.info.task_kind, tuned.info.target_mean, tuned.info.target_scale)
-    values = np.concatenate([run(tuned.model)(_read(tuned, [text])) for text in _TEXTS])
-    return values if targets.kind == "classification" else targets.decode(values)[:, None]
+    values, codec = np.concatenate([run(tuned.model)(_read(tuned, [text])) for text in _TEXTS]), tuned.info.codec
+    return values if codec.unit is None else codec.decode(values)[:, None]
 
 
 def run(model: torch.nn.Module) -> Copy:
@@ -73,9 +71,8 @@ def check_same(tuned: Tuned, expected: NDArray[Any], copy: Copy, what: str, read
     """Raises DeltaError where `copy` answers otherwise than `expected`, which `answers` gave: to the texts in one batch, the
     short ones padded, and to one alone. `read`: the copy's own tokenizer; None: it has none, and reads as the delta does."""
     info = tuned.info
-    unit = info.target_scale if info.task_kind == "regression" else 1.0
-    standard = (expected - info.target_mean) / unit if info.task_kind == "regression" else expected
-    most = TOLERANCE * unit * max(1.0, float(np.abs(standard).max()))
+    mean, scale = info.codec.unit or (0.0, 1.0)
+    most = TOLERANCE * scale * max(1.0, float(np.abs((expected - mean) / scale).max()))
     for count in (len(_TEXTS), 1):
         texts = _TEXTS[:count]
         found = copy(read(texts, _pairs(tuned, texts)) if read else _read(tuned, texts))
@@ -86,23 +83,26 @@ def check_same(tuned: Tuned, expected: NDArray[Any], copy: Copy, what: str, read
 
 
 def check_holds(info: DeltaInfo, where: str) -> None:
-    """Raises DeltaError where float32 is too coarse for the answers of a regression delta: `where` has nothing better."""
-    if info.task_kind == "regression" and not _step(info) <= ROUNDING * info.target_scale:
+    """Raises DeltaError where float32 is too coarse for the numbers that a delta answers with: `where` has nothing better."""
+    if info.codec.unit is None:
+        return
+    mean, scale = info.codec.unit
+    if not _step(info) <= ROUNDING * scale:
         raise DeltaError(
-            f"{where} answers in float32, which cannot hold the targets of this delta: they lie around {info.target_mean:g} "
-            f"and vary by {info.target_scale:.2g}, and its steps there are {_step(info):.2g}",
+            f"{where} answers in float32, which cannot hold the targets of this delta: they lie around {mean:g} "
+            f"and vary by {scale:.2g}, and its steps there are {_step(info):.2g}",
             "export it with --to onnx, whose answers are in float64; or subtract a constant from the targets (or rescale "
             "them) and tune again",
         )
 
 
 def _step(info: DeltaInfo) -> float:
-    """Between neighbours in float32 where a regression's answers lie; infinite where it ends, or thins out."""
-    if info.task_kind != "regression":
+    """Between neighbours in float32 where a delta's numbers lie; infinite where it ends, or thins out."""
+    if info.codec.unit is None:
         return 0.0
-    limits = np.finfo(np.float32)
-    size = abs(info.target_mean) + 3 * info.target_scale
-    if size > float(limits.max) or info.target_scale * TOLERANCE < float(limits.tiny):
+    limits, (mean, scale) = np.finfo(np.float32), info.codec.unit
+    size = abs(mean) + 3 * scale
+    if size > float(limits.max) or scale * TOLERANCE < float(limits.tiny):
         return float("inf")
     return float(np.spacing(np.float32(size)))
 

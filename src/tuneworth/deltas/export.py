@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from tuneworth.deltas.files import check_vacant, read_info, read_tensors, save_delta
 from tuneworth.errors import DeltaError
+from tuneworth.kinds import get_kind
 from tuneworth.writing import whole_directory
 
 if TYPE_CHECKING:
@@ -48,13 +49,14 @@ def _export_peft(delta: Path, output: Path, model: str | None, allow_pickle: boo
     """The layout of peft's save_pretrained: adapter_config.json and adapter_model.safetensors; the head is a module to save."""
     check_vacant(output)
     info = read_info(delta)
+    kind = get_kind(info.task_kind)
+    import transformers
     from peft import PeftModel
     from safetensors.torch import save_file
-    from transformers import AutoModelForSequenceClassification
 
     from tuneworth.deltas.check import answers, check_holds, check_same, reader, run
     from tuneworth.deltas.load import load_tuned
-    from tuneworth.deltas.plain import fold_targets
+    from tuneworth.deltas.plain import fold_unit
     from tuneworth.models.load import quiet
 
     tuned = load_tuned(delta, model, allow_pickle)
@@ -63,9 +65,9 @@ def _export_peft(delta: Path, output: Path, model: str | None, allow_pickle: boo
         raise DeltaError(f"peft's format has no place for a delta of {tuned.info.method!r}", remedy)
     check_holds(info, "peft's copy")
     expected = answers(tuned)
-    fold_targets(tuned)
+    fold_unit(tuned)
     config = copy.copy(tuned.model.peft_config["default"])
-    config.task_type = "SEQ_CLS"
+    config.task_type = kind.peft_type
     config.inference_mode = True
     config.base_model_name_or_path = (
         tuned.info.base if "/" in tuned.info.base else tuned.source
@@ -80,7 +82,7 @@ def _export_peft(delta: Path, output: Path, model: str | None, allow_pickle: boo
         config.save_pretrained(str(scratch))
         save_file(tensors, scratch / "adapter_model.safetensors", metadata={"format": "pt"})
         tuned.tokenizer.save_pretrained(scratch)
-        plain = AutoModelForSequenceClassification.from_pretrained(
+        plain = getattr(transformers, kind.auto_class).from_pretrained(
             tuned.source,
             num_labels=tuned.model.config.num_labels,
             attn_implementation=tuned.model.config._attn_implementation,

@@ -8,11 +8,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SerializeAsAny, ValidationError, ValidationInfo, field_validator, model_validator
 
 from tuneworth.deltas.elsewhere import not_here
+from tuneworth.deltas.format_1 import upgraded
 from tuneworth.errors import DeltaError
-from tuneworth.spec import Frozen, Kind, Precision, Recipe
+from tuneworth.kinds import Codec, all_kinds
+from tuneworth.spec import Frozen, Precision, Recipe
 from tuneworth.words import brief
 from tuneworth.writing import check_parent, whole_directory
 
@@ -34,20 +36,19 @@ class DeltaInfo(Frozen):
     is compared with them by `load`, before anything is built.
     """
 
-    format: int = Field(default=1, ge=1, le=1)
+    format: int = Field(default=2, ge=2, le=2)
     method: Name
     kind: Name
     options: Mapping[str, Any]
     base: str = Field(max_length=4096)
     base_fingerprint: Name
     task: Name
-    task_kind: Kind
-    labels: Annotated[tuple[str, ...], Field(min_length=1)] | None
+    task_kind: Name
+    codec: SerializeAsAny[Codec]
+    """What it takes to read the model's outputs: of the kind's own class."""
     metric: Name
     score: float
     metrics: Mapping[str, float]
-    target_mean: float = Field(default=0.0, allow_inf_nan=False)
-    target_scale: float = Field(default=1.0, gt=0, allow_inf_nan=False)
     pairs: bool
     columns: tuple[str, ...] = ()
     """The text columns of the file it was tuned on; empty for a registered task."""
@@ -60,6 +61,24 @@ class DeltaInfo(Frozen):
     environment: Mapping[str, Any]
     sha256: str | None = None
     """Of delta.safetensors; None in deltas of before this was kept."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_it_is_now(cls, data: Any) -> Any:
+        return upgraded(data) if isinstance(data, Mapping) and data.get("format") == 1 else data
+
+    @field_validator("codec", mode="before")
+    @classmethod
+    def _of_its_kind(cls, value: Any, info: ValidationInfo) -> Any:
+        name = info.data.get("task_kind")
+        if isinstance(value, Codec) or name is None:
+            return value
+        if name not in all_kinds():
+            raise ValueError(f"tasks of the kind {brief(name)!r} need the package that it comes from")
+        try:
+            return all_kinds()[name].codec.model_validate(value)
+        except ValidationError as error:
+            raise ValueError(_complaint(error)) from None
 
 
 def save_delta(directory: Path, tensors: Mapping[str, torch.Tensor], info: DeltaInfo) -> int:
@@ -99,16 +118,18 @@ def read_info(directory: Path) -> DeltaInfo:
             raise ValueError(f"{size:,} bytes; at most {MAX_INFO:,} can be right")
         info = DeltaInfo.model_validate_json(path.read_bytes())
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(map(str, first["loc"]))
-        problem = f"{field} = {brief(repr(first['input']))}: {first['msg']}" if field else first["msg"]
+        problem = _complaint(error)
     except (OSError, ValueError) as error:
         problem = str(error)
     else:
-        if (info.labels is None) == (info.task_kind == "regression"):
-            return info
-        problem = f"a {info.task_kind} task {'without' if info.labels is None else 'with'} labels"
+        return info
     raise DeltaError(f"{str(path)!r} cannot be read: {problem}", "tune again, or use a newer tuneworth")
+
+
+def _complaint(error: ValidationError) -> str:
+    first = error.errors()[0]
+    field = ".".join(map(str, first["loc"]))
+    return f"{field} = {brief(repr(first['input']))}: {first['msg']}" if field else first["msg"]
 
 
 def read_tensors(directory: Path, info: DeltaInfo) -> dict[str, torch.Tensor]:
@@ -122,7 +143,7 @@ def read_tensors(directory: Path, info: DeltaInfo) -> dict[str, torch.Tensor]:
         tensors = load_file(directory / TENSORS)
     except (SafetensorError, OSError) as error:
         raise DeltaError(f"{str(directory / TENSORS)!r} is damaged: {error}", "copy it again, or tune again") from None
-    outputs = len(info.labels or ("",))
+    outputs = info.codec.outputs
     if outputs not in {size for tensor in tensors.values() for size in tensor.shape[:1]}:  # the head's tensors have it
         raise DeltaError(f"{str(directory)!r} names {outputs:,} outputs, and no tensor has so many",
                          "copy it again, or tune again")  # fmt: skip

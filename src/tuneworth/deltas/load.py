@@ -38,8 +38,8 @@ def load_delta(
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """The tuned model and its tokenizer; `model` says where the base is, if not where it was at training.
 
-    Raises DeltaError for a damaged delta or another base model, ModelError where the base cannot be found. A regression
-    model answers on the standardised scale it was trained on; `Predictor` and a merged model answer in the user's unit.
+    Raises DeltaError for a damaged delta or another base model, ModelError where the base cannot be found. A model
+    of numbers answers on the standardised scale it was trained on; `Predictor` and a merged model answer in the user's unit.
     """
     tuned = load_tuned(Path(directory), model, allow_pickle)
     return tuned.model, tuned.tokenizer
@@ -55,7 +55,7 @@ def load_tuned(directory: Path, model: str | None = None, allow_pickle: bool = F
                          f"{ref.name!r} (content {ref.fingerprint})", "name the right base with --model")  # fmt: skip
     check_length(directory, info, ref.source)
     # Initial values are drawn, then replaced; the seed only has to be some seed.
-    loaded = load(ref.source, len(info.labels or ("",)), info.task_kind, torch.Generator().manual_seed(0), allow_pickle)
+    loaded = load(ref.source, info.codec.outputs, info.task_kind, torch.Generator().manual_seed(0), allow_pickle)
     names = put(loaded, directory, info, tensors)
     return Tuned(info, loaded.model.eval(), loaded.tokenizer, tuple(names), loaded.head, ref.source)
 

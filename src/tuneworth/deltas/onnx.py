@@ -30,8 +30,8 @@ PROTOBUF_LIMIT = 2**31
 def export_onnx(delta: Path, output: Path, model: str | None, allow_pickle: bool) -> None:
     """Write `output`, and the tokenizer beside it (`model.tokenizer.json` beside `model.onnx`), for batches of any shape.
 
-    Inputs as the tokenizer names them, int64 (batch, sequence); output `logits`, float32 (batch, outputs): of a
-    regression delta float64, values in the unit of the training targets, which float32 may not hold. Labels and
+    Inputs as the tokenizer names them, int64 (batch, sequence); output `logits`, float32 (batch, outputs): of a delta of
+    numbers float64, values in the unit of the training targets, which float32 may not hold. Labels and
     max_length are metadata of the file.
     """
     output = _check(output)
@@ -74,15 +74,14 @@ def _write(tuned: Tuned, file: Path) -> None:
             super().__init__()
             self.model = tuned.model
             # not as numbers, which the exporter rounds to float32, and the mean, which it drops where it is near 0, in deviations
-            mean, scale = tuned.info.target_mean, tuned.info.target_scale
+            mean, scale = tuned.info.codec.unit or (0.0, 1.0)
             self.mean, self.scale = (
                 torch.nn.Buffer(torch.tensor(x, dtype=torch.float64)) for x in (mean / scale, scale)
             )
 
         def forward(self, *inputs: torch.Tensor) -> Any:
             logits = self.model(**dict(zip(batch, inputs, strict=True))).logits
-            regression = tuned.info.task_kind == "regression"
-            return (logits.double() + self.mean) * self.scale if regression else logits
+            return logits if tuned.info.codec.unit is None else (logits.double() + self.mean) * self.scale
 
     with _quiet():
         try:
@@ -104,7 +103,7 @@ def _write(tuned: Tuned, file: Path) -> None:
 def _metadata(tuned: Tuned) -> dict[str, str]:
     info = tuned.info
     return {
-        "labels": json.dumps(info.labels),
+        "labels": json.dumps(info.codec.names),
         "max_length": str(info.max_length),
         "method": info.method,
         "base": info.base,

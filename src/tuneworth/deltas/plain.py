@@ -14,11 +14,11 @@ from tuneworth.errors import DeltaError
 def make_plain(tuned: Tuned) -> None:
     """Change `tuned.model` in place. Raises DeltaError where the architecture has no place for what the method added."""
     unwrap(tuned.model)
-    fold_targets(tuned)
+    fold_unit(tuned)
     _fit(tuned)
-    if tuned.info.labels is not None:
-        tuned.model.config.id2label = dict(enumerate(tuned.info.labels))
-        tuned.model.config.label2id = {label: number for number, label in enumerate(tuned.info.labels)}
+    if (names := tuned.info.codec.names) is not None:
+        tuned.model.config.id2label = dict(enumerate(names))
+        tuned.model.config.label2id = {name: number for number, name in enumerate(names)}
 
 
 def unwrap(model: PreTrainedModel) -> None:
@@ -29,11 +29,11 @@ def unwrap(model: PreTrainedModel) -> None:
             model.set_submodule(name, module.get_base_layer())
 
 
-def fold_targets(tuned: Tuned) -> None:
-    """Regression: the head answers s (W x + b) + m = (s W) x + (s b + m), m and s the mean and deviation of the targets."""
-    mean, scale = tuned.info.target_mean, tuned.info.target_scale
-    if tuned.info.task_kind == "classification":
+def fold_unit(tuned: Tuned) -> None:
+    """Numbers: the head answers s (W x + b) + m = (s W) x + (s b + m), m and s the mean and deviation of the targets."""
+    if tuned.info.codec.unit is None:
         return
+    mean, scale = tuned.info.codec.unit
     last = [
         m for name, m in tuned.model.named_modules() if f"{name}.weight" in tuned.head and isinstance(m, nn.Linear)
     ][-1]

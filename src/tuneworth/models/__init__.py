@@ -66,7 +66,7 @@ def resolve(name: str, allow_pickle: bool = False) -> ModelRef:
     """Find the model `name`: an alias, an existing directory, or a hub name (`owner/name` or `name`).
 
     `allow_pickle` accepts weights in pytorch_model.bin where no safetensors are there. Raises ModelError where nothing
-    is found, or the files cannot be used for a classification or regression task.
+    is found, or the files cannot be used for a task.
     """
     directory = _locate(name, allow_pickle)
     check(directory, allow_pickle)

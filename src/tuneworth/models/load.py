@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tuneworth.errors import ModelError
+from tuneworth.kinds import get_kind
 from tuneworth.models._agree import agree, check_base
 from tuneworth.models._files import weights
 from tuneworth.models._guard import choose_implementations
@@ -18,8 +19,6 @@ from tuneworth.models._guard import choose_implementations
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
-    from tuneworth.spec import Kind
 
 
 @dataclass(frozen=True)
@@ -31,8 +30,9 @@ class Loaded:
     head: frozenset[str]
 
 
-def load(source: str, num_labels: int, kind: Kind, generator: torch.Generator, allow_pickle: bool = False) -> Loaded:
-    """The model in the directory `source` with a new task head of `num_labels` outputs, drawn from `generator`.
+def load(source: str, num_labels: int, kind: str, generator: torch.Generator, allow_pickle: bool = False) -> Loaded:
+    """The model in the directory `source` with a new task head of `num_labels` outputs, drawn from `generator`: of the class
+    that the `kind` of task wants.
 
     The head is every parameter outside the base model, and the base model's pooler where the checkpoint lacks it. Its
     matrices are drawn from N(0, config.initializer_range), BERT's rule; biases are 0 and norm weights 1.
@@ -44,23 +44,24 @@ def load(source: str, num_labels: int, kind: Kind, generator: torch.Generator, a
     the file is in the system's cache, a call takes less time than a copy of a model would. Raises ModelError.
     """
     import torch
-    from transformers import AutoConfig, AutoModelForSequenceClassification
+    import transformers
 
+    asked = get_kind(kind)
     pickled = any(file.suffix != ".safetensors" for file in weights(Path(source)))
     if pickled and not allow_pickle:
         raise ModelError(f"{source!r} has pickled weights only", "trust them with --allow-pickle")
     try:
         with torch.random.fork_rng(devices=[]), quiet():
             tokenizer = _tokenizer(source)
-            config = AutoConfig.from_pretrained(
+            config = transformers.AutoConfig.from_pretrained(
                 source,
                 num_labels=num_labels,
-                problem_type="regression" if kind == "regression" else "single_label_classification",
+                problem_type=asked.problem_type,
                 trust_remote_code=False,
                 local_files_only=True,
             )
             choose_implementations(config)
-            model, report = AutoModelForSequenceClassification.from_pretrained(
+            model, report = getattr(transformers, asked.auto_class).from_pretrained(
                 source,
                 config=config,
                 dtype=torch.float32,

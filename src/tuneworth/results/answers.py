@@ -22,6 +22,7 @@ def by_cell(table: Iterable[Row], predictions: Mapping[str, Predictions]) -> dic
     A cell without a finished trial is left out, and so is one with a finished trial whose predictions were not kept (it
     ran under an older version): half of the seeds would answer for all. Class numbers are int64, values float64.
     """
+    from tuneworth.kinds import labels_of
     from tuneworth.stats import Answers
 
     cells: dict[CellKey, list[Row]] = {}
@@ -36,16 +37,9 @@ def by_cell(table: Iterable[Row], predictions: Mapping[str, Predictions]) -> dic
                 rows[0]["metric"],
                 _wide(kept[rows[0]["seed"]].targets),
                 {seed: _wide(one.predicted) for seed, one in kept.items()},
-                *_classes(rows[0]["data"]),
+                labels_of(rows[0]["data"] or {}),
             )
     return found
-
-
-def _classes(data: Mapping[str, Any] | None) -> tuple[int, int]:
-    """How many the task has, and which one F1 is of; (0, 1) for trials of before this was kept, as they were scored."""
-    names = list((data or {}).get("classes") or ())
-    positive = data["positive"] if data and names else None
-    return len(names), 1 if positive is None else names.index(positive)
 
 
 def _wide(array: NDArray[Any]) -> NDArray[Any]:

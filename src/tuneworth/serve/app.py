@@ -56,7 +56,7 @@ class PredictRequest(BaseModel):
 
 
 class Prediction(BaseModel):
-    """Classification: the likeliest label, its probability, every label's. Regression: the value, twice.
+    """Classification: the likeliest label, its probability, every label's. Numbers: the value, twice.
 
     `cut`: the text has more tokens than the task's `max_length`, and what stands behind them was not read.
     """
@@ -215,7 +215,7 @@ def _view(task: Task) -> TaskView:
     info = task.info
     return TaskView(
         name=task.name, status="ready", reason=task.alone, method=info.method, kind=info.task_kind, pairs=info.pairs,
-        labels=list(info.labels) if info.labels else None, max_length=info.max_length, metric=info.metric,
+        labels=list(info.codec.names) if info.codec.names else None, max_length=info.max_length, metric=info.metric,
         score=info.score if math.isfinite(info.score) else None, mixed=task.parts is not None,
     )  # fmt: skip
 

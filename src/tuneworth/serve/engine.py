@@ -18,7 +18,6 @@ from transformers import PreTrainedModel
 
 from tuneworth.deltas.files import TENSORS, DeltaInfo, read_tensors
 from tuneworth.deltas.load import check_length, put
-from tuneworth.deltas.predictor import name_outputs
 from tuneworth.errors import DataError, DeltaError, UserError
 from tuneworth.models import ModelRef
 from tuneworth.models.load import load
@@ -47,7 +46,7 @@ class Task:
 
     @property
     def outputs(self) -> int:
-        return len(self.info.labels or ("",))
+        return self.info.codec.outputs
 
 
 @dataclass(frozen=True)
@@ -138,7 +137,7 @@ class Engine:
             for row, logits in zip(rows, self.logits([examples[row] for row in rows]), strict=True):
                 values[row] = logits[: examples[row].task.outputs]
         return [
-            name_outputs(example.task.info, value[None])[0]
+            example.task.info.codec.answers(value[None])[0]
             for example, value in zip(examples, values, strict=True)
             if value is not None
         ]
@@ -169,7 +168,7 @@ class Engine:
         tensors = read_tensors(found.directory, info)
         if not all(bool(tensor.isfinite().all()) for tensor in tensors.values()):
             raise DeltaError("it holds values that are not finite; its training diverged")
-        twin = self.backbone.twin(len(info.labels or ("",)))
+        twin = self.backbone.twin(info.codec.outputs)
         put(twin, found.directory, info, tensors)
         model = twin.model.to(self.device).eval()
         try:

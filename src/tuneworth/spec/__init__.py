@@ -13,7 +13,7 @@ from tuneworth.spec.recipe import Recipe
 from tuneworth.spec.result import Chunk, CurvePoint, Stage, TaskScore, TrialResult
 from tuneworth.spec.stream import STREAMS, DataStream, Drift, Mode, StreamTrial, TaskStream
 from tuneworth.spec.study import MAX_FILE, MethodVariant, StudySpec
-from tuneworth.spec.task import Delimiter, FileTask, Form, Kind, Quoting
+from tuneworth.spec.task import Delimiter, FileTask, Form, Quoting
 from tuneworth.spec.trial import ENGINE, SHORTEST, CellKey, Precision, State, TrialRecord, TrialSpec, engine_of
 
 __all__ = [
@@ -34,7 +34,6 @@ __all__ = [
     "FileTask",
     "Form",
     "Frozen",
-    "Kind",
     "MethodVariant",
     "Mode",
     "Precision",

@@ -10,7 +10,6 @@ from pydantic import BeforeValidator, Field
 from tuneworth.errors import SpecError
 from tuneworth.spec.base import Frozen
 
-Kind = Literal["classification", "regression"]
 Quoting = Literal["double", "backslash", "none"]
 
 
@@ -43,7 +42,8 @@ class FileTask(Frozen):
     text: str
     text_pair: str | None = None
     label: str
-    kind: Kind | None = None
+    kind: str | None = None
+    """The name of one in `kinds`; None: seen from the columns."""
     metric: str | None = None
     positive: str | None = None
     """The class that F1 is of; else, of two, the rarer one in train."""

@@ -2,7 +2,7 @@
 
 from tuneworth.stats.across import average_rank, normalised, performance_profile, stratified_interval
 from tuneworth.stats.best import Differences, Regret, by_seeds, on_new_data, regrets, regrets_of
-from tuneworth.stats.collapse import collapsed, one_answer, trained_ones
+from tuneworth.stats.collapse import collapsed, trained_ones
 from tuneworth.stats.compare import Comparison, Verdict, compare, holm, over_training_data
 from tuneworth.stats.curves import (
     Crossing,
@@ -84,7 +84,6 @@ __all__ = [
     "next_look",
     "normalised",
     "on_new_data",
-    "one_answer",
     "over_seeds",
     "over_seeds_and_examples",
     "over_seeds_or_examples",

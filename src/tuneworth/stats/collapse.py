@@ -4,28 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from math import isnan, nan
-from typing import Any
-
-from numpy.typing import NDArray
 
 from tuneworth.stats.estimate import over_seeds
 from tuneworth.stats.examples import Answers
 
-__all__ = ["NEARLY", "collapsed", "one_answer", "trained_ones"]
+__all__ = ["collapsed", "trained_ones"]
 
-NEARLY = 0.01
-"""Predicted numbers are one answer where they vary by no more than this share of the targets' spread. Rounding to bfloat16
-alone moves a constant by 2^-9 of it; a head that has not been trained at all varies by some hundredths; and whatever varies
-so little has an R2 of 2 points at most above the mean's (2 k - k^2)."""
 ROUNDING = 1e-9
 """Points between the score of one answer for all and the baseline's, which it equals."""
-
-
-def one_answer(predictions: NDArray[Any], targets: NDArray[Any]) -> bool:
-    """Whether `predictions`, shape (n,), are one class, whichever, or nearly one number (`NEARLY`)."""
-    if predictions.dtype.kind == "f":
-        return float(predictions.std()) <= NEARLY * float(targets.std())
-    return bool((predictions == predictions[0]).all())
 
 
 def collapsed(scores: Mapping[int, float], baseline: float | None, answers: Answers | None = None) -> frozenset[int]:
@@ -35,7 +21,7 @@ def collapsed(scores: Mapping[int, float], baseline: float | None, answers: Answ
     known = answers.predictions if answers else {}
     return frozenset(
         seed for seed, score in scores.items()
-        if (one_answer(known[seed], answers.targets) if answers and seed in known
+        if (answers.one_answer(seed) if answers and seed in known
             else baseline is not None and abs(score - baseline) <= ROUNDING)
     )  # fmt: skip
 

@@ -9,35 +9,62 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tuneworth.kinds import Kind, Meaning, Metric, kind_of, metric_of
 from tuneworth.stats.agreeing import Agreeing
 from tuneworth.stats.estimate import Estimate, over_seeds, settle
 from tuneworth.stats.location import Interval
-from tuneworth.stats.pseudo import pseudo_values
 
 __all__ = ["Answers", "above_one_answer", "over_seeds_and_examples", "over_seeds_or_examples", "score_on_new_data"]
 
 
 @dataclass(frozen=True, eq=False)
 class Answers:
-    """One method's test predictions in one cell. `metric`: a name from tasks/metrics.py; `targets`: shape (n,), class
-    numbers or numbers; `predictions`: the same, by seed. Raises ValueError where shapes differ."""
+    """One method's test predictions in one cell. `metric`: a name of the kind's; `targets`: shape (n, ...), as the kind has
+    them; `predictions`: the same, by seed. Raises ValueError where shapes differ."""
 
     metric: str
     targets: NDArray[Any]
     predictions: Mapping[int, NDArray[Any]]
-    classes: int = 0
-    positive: int = 1
-    """As in tasks/metrics.py: how many classes macro F1 is over, and which one F1 is of."""
+    meaning: Meaning = Meaning()
 
     def __post_init__(self) -> None:
         shapes = {np.shape(self.targets)} | {np.shape(given) for given in self.predictions.values()}
-        if len(shapes) > 1 or len(np.shape(self.targets)) != 1:
-            raise ValueError(f"targets and each seed's predictions need one shape (n,); got {sorted(shapes)}")
+        if len(shapes) > 1 or not np.shape(self.targets):
+            raise ValueError(f"targets and each seed's predictions need one shape (n, ...); got {sorted(shapes)}")
+
+    @property
+    def _metric(self) -> Metric:
+        return metric_of(self.metric, self.meaning)
+
+    @property
+    def _kind(self) -> Kind:
+        return kind_of(self.metric, self.meaning)
+
+    @property
+    def counts(self) -> bool:
+        """Whether the metric is the share of examples that were answered rightly."""
+        return self._metric.right is not None
 
     def values(self, seeds: list[int]) -> NDArray[np.float64]:
         """Jackknife pseudo-values of the score, in points, shape (seeds, n)."""
         given = np.stack([self.predictions[seed] for seed in seeds])
-        return pseudo_values(self.metric, self.targets, given, self.classes, self.positive)
+        return self._metric.pseudo_values(self.targets, given, self.meaning)
+
+    def right(self, seed: int) -> NDArray[np.bool_]:
+        """Which examples were answered rightly, where the metric counts those: (n,)."""
+        right = self._metric.right
+        assert right is not None
+        return np.asarray(right(self.targets, self.predictions[seed][None], self.meaning)[0])
+
+    def one_answer(self, seed: int) -> bool:
+        """Whether all predictions are the same, or nearly so."""
+        return self._kind.one_answer(self.predictions[seed], self.targets)
+
+    def usual(self, seeds: Sequence[int]) -> Answers:
+        """What the most frequent target would have been worth as an answer to all."""
+        answer = np.asarray(self._kind.constant(self.targets, self.metric, self.meaning))
+        same = np.broadcast_to(answer, self.targets.shape)
+        return Answers(self.metric, self.targets, dict.fromkeys(seeds, same), self.meaning)
 
 
 def over_seeds_and_examples(first: Answers, second: Answers, seeds: Sequence[int] | None = None) -> Estimate | None:
@@ -71,29 +98,27 @@ def over_seeds_or_examples(
         return found
     first, second = answers
     crossing = crossed(first.values(seeds) - second.values(seeds))
-    exact = first.metric == "accuracy" or not crossing.error
+    exact = first.counts or not crossing.error
     return agreeing(found.value, first, second, seeds, signs=True) if exact else crossing
 
 
 def above_one_answer(answers: Answers, baseline: float, seeds: list[int]) -> Estimate:
     """The score of a method whose `seeds`, 2 at least, agree, less that of one answer for all, `baseline`.
 
-    By accuracy against the most frequent target, example by example (`Agreeing`); by another metric, whose examples'
-    part has no exact test, against the baseline as a number (`crossed`).
+    By a share of right answers against the most frequent target, example by example (`Agreeing`); by another metric, whose
+    examples' part has no exact test, against the baseline as a number (`crossed`).
     """
-    if answers.metric != "accuracy":
+    if not answers.counts:
         return crossed(answers.values(seeds) - baseline)
-    labels, counts = np.unique(answers.targets, return_counts=True)
-    same = np.full_like(answers.targets, labels[counts.argmax()])
-    one = Answers(answers.metric, answers.targets, dict.fromkeys(seeds, same))
-    return agreeing(float(answers.values(seeds).mean()) - baseline, answers, one, seeds, signs=True)
+    value = float(answers.values(seeds).mean()) - baseline
+    return agreeing(value, answers, answers.usual(seeds), seeds, signs=True)
 
 
 def agreeing(value: float, first: Answers, second: Answers, seeds: Sequence[int], signs: bool) -> Agreeing:
     """`value`, the difference at each of `seeds`, with what the two answered differently."""
     counts = []
-    for seed in seeds if first.metric == "accuracy" else ():
-        a, b = (answers.predictions[seed] == answers.targets for answers in (first, second))
+    for seed in seeds if first.counts else ():
+        a, b = first.right(seed), second.right(seed)
         counts.append((int((a & ~b).sum()), int((b & ~a).sum())))
     return Agreeing(value, 0.0, len(seeds) - 1, len(seeds), tuple(counts), len(first.targets), signs)
 

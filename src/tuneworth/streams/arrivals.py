@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tuneworth.spec import Kind, StreamTrial
+from tuneworth.kinds import get_kind
+from tuneworth.spec import StreamTrial
 from tuneworth.tasks import Examples
 from tuneworth.tasks.splits import order
 
@@ -40,7 +41,7 @@ class Arrivals:
     labels: NDArray[Any]
 
 
-def arrange(examples: Examples, kind: Kind, stream: StreamTrial, seed: int) -> Arrivals:
+def arrange(examples: Examples, kind: str, stream: StreamTrial, seed: int) -> Arrivals:
     """The stream's first `length` examples in the file's order, or in the seeded one, every part of which is stratified.
 
     The drift scenarios reorder the same examples (`label-shift`, `topic-order`) or spoil labels (`noise-burst`).
@@ -58,15 +59,14 @@ def arrange(examples: Examples, kind: Kind, stream: StreamTrial, seed: int) -> A
     return Arrivals(which, labels)
 
 
-def _label_shift(labels: NDArray[Any], kind: Kind, rng: np.random.Generator) -> Indices:
-    """Prior probability shift (Moreno-Torres et al. 2012, section 4.2): every second class, or the upper half of the
-    targets, is rare at first and common at last.
+def _label_shift(labels: NDArray[Any], kind: str, rng: np.random.Generator) -> Indices:
+    """Prior probability shift (Moreno-Torres et al. 2012, section 4.2): half of the labels (`Kind.late`) is rare at first
+    and common at last.
 
     Arrival times have density 2(1 - t) for early classes and 2t for late ones, so that the share of late examples at t
     is t where both are equally many.
     """
-    classes = np.unique(labels, return_inverse=True)[1]
-    late = classes % 2 == 1 if kind == "classification" else labels > np.median(labels)
+    late = get_kind(kind).late(labels)
     times = np.where(late, rng.beta(2, 1, len(labels)), rng.beta(1, 2, len(labels)))
     return np.argsort(times, kind="stable")
 
@@ -87,14 +87,11 @@ def _texts(examples: Examples, which: Indices) -> Sequence[str]:
     return [examples.texts[i] if pairs is None else f"{examples.texts[i]} {pairs[i]}" for i in which]
 
 
-def _noise_burst(labels: NDArray[Any], which: Indices, kind: Kind, rng: np.random.Generator) -> NDArray[Any]:
-    """Within the burst, NOISE_SHARE of the examples get another class, each equally likely, or one another's targets."""
+def _noise_burst(labels: NDArray[Any], which: Indices, kind: str, rng: np.random.Generator) -> NDArray[Any]:
+    """Within the burst, NOISE_SHARE of the examples get a wrong label (`Kind.spoiled`)."""
     start, end = (round(share * len(which)) for share in NOISY)
     struck = rng.permutation(which[start:end])[: round(NOISE_SHARE * (end - start))]
     noisy = labels.copy()
-    if kind == "regression":
-        noisy[struck] = labels[rng.permutation(struck)]
-    elif len(struck):
-        classes = int(labels.max()) + 1
-        noisy[struck] = (labels[struck] + rng.integers(1, classes, len(struck))) % classes
+    if len(struck):
+        noisy[struck] = get_kind(kind).spoiled(labels, struck, rng)
     return noisy

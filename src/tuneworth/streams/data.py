@@ -19,13 +19,13 @@ import torch
 from numpy.typing import NDArray
 
 from tuneworth.events import Event, Finished, Job, Progress
-from tuneworth.spec import Chunk, Kind, TrialResult
+from tuneworth.kinds import Meaning, evaluate, get_kind
+from tuneworth.spec import Chunk, TrialResult
 from tuneworth.streams import stream_of
 from tuneworth.streams.arrivals import Arrivals, arrange
 from tuneworth.streams.chunks import ChunkBatches, allotments, partition
 from tuneworth.streams.model import tokens_of, tuned_model
 from tuneworth.tasks import Task
-from tuneworth.tasks.metrics import evaluate
 from tuneworth.tasks.planned import planned_task
 from tuneworth.train import device as devices
 from tuneworth.train import rng
@@ -34,7 +34,6 @@ from tuneworth.train.clock import Clock
 from tuneworth.train.evaluate import logits
 from tuneworth.train.fast import kernels
 from tuneworth.train.loop import Training, Validation, train
-from tuneworth.train.targets import Targets
 
 PROGRESS_SECONDS = 0.1
 
@@ -43,7 +42,7 @@ def run_data_stream(job: Job, device: torch.device) -> Iterator[Event]:
     """Run one data stream. Yields Progress, and Finished at its end. Raises TrialError.
 
     The learning rate warms up within the first chunk and stays constant then: it cannot fall to zero at the end of what
-    has no known end. Regression targets are standardised by the first chunk, all that is known when training begins.
+    has no known end. The codec is fitted to the first chunk, all that is known when training begins.
     """
     started = time.perf_counter()
     trial, stream = job.trial, stream_of(job)
@@ -54,8 +53,8 @@ def run_data_stream(job: Job, device: torch.device) -> Iterator[Event]:
 
     arrivals = arrange(data.train, task.kind, stream, trial.seed)
     chunks = partition(len(arrivals.which), stream.chunk)
-    targets = Targets.fit(task.kind, arrivals.labels[arrivals.which[chunks[0]]])
-    tuned = tuned_model(job, len(data.label_names or ("",)), task.kind, device, precision)
+    codec = get_kind(task.kind).fit(arrivals.labels[arrivals.which[chunks[0]]], data.label_names)
+    tuned = tuned_model(job, codec.outputs, task.kind, device, precision)
     tokens = tokens_of(job, tuned.tokenizer, trial.task_fingerprint, "train", data.train)
 
     batches = ChunkBatches(tokens.lengths[arrivals.which], chunks, trial.recipe.batch_size,
@@ -64,17 +63,17 @@ def run_data_stream(job: Job, device: torch.device) -> Iterator[Event]:
     recipe = trial.recipe.model_copy(update={"warmup": trial.recipe.warmup * ends[0] / ends[-1]})
     clock = Clock(whole, 1, device)
     checkpointer = Checkpointer(job.checkpoint_path, job.checkpoint_seconds)
-    scores = Prequential(task, chunks, arrivals, data.train.labels, data.positive)
+    scores = Prequential(task, chunks, arrivals, data.train.labels, data.meaning(task.kind, whole=False))
     state, said = LoopState(), 0.0
 
     def test(chunk: int) -> dict[str, Any]:
         start = time.perf_counter()
         which = arrivals.which[chunks[chunk]]
-        predictions = targets.decode(logits(tuned.model, tokens, which, precision))
+        predictions = codec.decode(logits(tuned.model, tokens, which, precision))
         return {"steps": clock.steps, "seconds": clock.seconds, "predictions": predictions.tolist(),
                 "eval_seconds": time.perf_counter() - start}  # fmt: skip
 
-    run = Training(tuned.model, task.kind, tokens, targets.encode(arrivals.labels), arrivals.which,
+    run = Training(tuned.model, codec, tokens, codec.encode(arrivals.labels), arrivals.which,
                    lambda: Validation(scores.so_far(state.chunks)[task.metrics[0]]), recipe, clock, batches, tuned.cost,
                    len(chunks), precision, checkpointer)  # fmt: skip
     torch.manual_seed(rng.stream_seed(trial.seed, "dropout"))
@@ -112,7 +111,7 @@ class Prequential:
     chunks: list[NDArray[np.int64]]
     arrivals: Arrivals
     labels: NDArray[Any]
-    positive: int = 1
+    meaning: Meaning = Meaning()
 
     def so_far(self, tested: list[dict[str, Any]]) -> dict[str, float]:
         """Every metric over all predictions of the chunks tested so far."""
@@ -121,11 +120,11 @@ class Prequential:
     def baselines(self) -> list[float]:
         """After each chunk, what is scored by answering the majority, or the mean, of the labels that came before; the
         first chunk gets its own, more than any learner can know, so that to beat the baseline means something."""
-        answers: list[list[float]] = []
-        table = []
+        answers: list[list[Any]] = []
+        table, kind = [], get_kind(self.task.kind)
         for number, chunk in enumerate(self.chunks):
             seen = self.arrivals.labels[self.arrivals.which[: chunk[0] or len(chunk)]]
-            answers.append([_one_answer(seen, self.task.kind)] * len(chunk))
+            answers.append([kind.constant(seen, "", self.meaning)] * len(chunk))
             table.append(self._score(0, answers[: number + 1])[self.task.metrics[0]])
         return table
 
@@ -140,11 +139,7 @@ class Prequential:
             for k, (entry, end) in enumerate(zip(tested, ends, strict=True))
         )  # fmt: skip
 
-    def _score(self, first: int, predictions: list[list[float]]) -> dict[str, float]:
+    def _score(self, first: int, predictions: list[list[Any]]) -> dict[str, float]:
         """Of the predictions of consecutive chunks, from number `first` on."""
         which = self.arrivals.which[np.concatenate(self.chunks[first : first + len(predictions)])]
-        return evaluate(self.task.metrics, np.concatenate(predictions), self.labels[which], positive=self.positive)
-
-
-def _one_answer(seen: NDArray[Any], kind: Kind) -> float:
-    return float(np.bincount(seen).argmax() if kind == "classification" else seen.mean())
+        return evaluate(self.task.metrics, np.concatenate(predictions), self.labels[which], self.meaning)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,14 +12,14 @@ from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 
 from tuneworth.events import Job
-from tuneworth.spec import Kind
+from tuneworth.kinds import Codec, get_kind
 from tuneworth.streams import stream_of
 from tuneworth.streams.model import tokens_of
 from tuneworth.tasks import Task, TaskData
 from tuneworth.tasks.planned import planned_task
 from tuneworth.tasks.splits import Split, take
 from tuneworth.train.batches import Tokens
-from tuneworth.train.targets import Targets
+from tuneworth.train.loop import Objective
 
 __all__ = ["Known", "Lesson", "known_tasks", "lesson"]
 
@@ -32,19 +33,14 @@ class Known:
     task: Task
     data: TaskData
     split: Split
-    targets: Targets
-
-    @property
-    def outputs(self) -> int:
-        return len(self.data.label_names or ("",))
+    codec: Codec
 
 
 @dataclass(frozen=True)
 class Lesson:
     """What one stage of a stream trains on: one task, or several at once.
 
-    `columns[i]`: which of the model's outputs are task i's. `targets`: as `Training` wants them, or, where tasks have
-    heads of their own, shape (n, 2): the task's number and its target.
+    `columns[i]`: which of the model's outputs are task i's. `targets`: as `objective` wants them.
     """
 
     tasks: tuple[Known, ...]
@@ -53,20 +49,48 @@ class Lesson:
     train: NDArray[np.int64]
     validation: tuple[NDArray[np.int64], ...]
     columns: tuple[slice, ...]
-    kind: Kind
-    mixed: bool
+    objective: Objective
 
-    def loss(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+
+@dataclass(frozen=True)
+class Mixed:
+    """Several tasks at once, each on outputs of its own. Targets: (n, 1 + the most that a task's has), the task's number
+    before its target."""
+
+    codecs: tuple[Codec, ...]
+    columns: tuple[slice, ...]
+    shapes: tuple[tuple[int, ...], ...]
+    """Of a task's target of one example."""
+
+    @property
+    def chance(self) -> float:
+        return math.log(self.columns[-1].stop)
+
+    def terms(self, targets: torch.Tensor) -> int:
+        return len(targets)
+
+    def loss(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """The mean over a batch of each example's own loss, on the outputs of its own task."""
-        total = logits.new_zeros(())
-        for number, (known, columns) in enumerate(zip(self.tasks, self.columns, strict=True)):
+        total = outputs.new_zeros(())
+        for number, (codec, columns, shape) in enumerate(zip(self.codecs, self.columns, self.shapes, strict=True)):
             mine = targets[:, 0] == number
-            own, wanted = logits[mine][:, columns], targets[mine, 1]
-            if known.task.kind == "classification":
-                total = total + F.cross_entropy(own, wanted.long(), reduction="sum")
-            else:
-                total = total + F.mse_loss(own.squeeze(-1), wanted, reduction="sum")
+            wanted = targets[mine, 1 : 1 + math.prod(shape)].reshape(-1, *shape)
+            total = total + codec.loss(outputs[mine][:, columns], wanted, reduction="sum")
         return total / len(targets)
+
+    @classmethod
+    def of(
+        cls, tasks: list[Known], encoded: list[torch.Tensor], columns: tuple[slice, ...]
+    ) -> tuple[Mixed, torch.Tensor]:
+        """And all targets, one task's after another's."""
+        width = max(one[0].numel() for one in encoded)
+        rows = [
+            torch.cat([torch.full((len(one), 1), float(number)), F.pad(flat, (0, width - flat.shape[1]))], dim=1)
+            for number, one in enumerate(encoded) for flat in [one.reshape(len(one), -1).float()]
+        ]  # fmt: skip
+        return cls(tuple(known.codec for known in tasks), columns, tuple(one.shape[1:] for one in encoded)), torch.cat(
+            rows
+        )
 
 
 def known_tasks(job: Job) -> list[Known]:
@@ -77,26 +101,25 @@ def known_tasks(job: Job) -> list[Known]:
         task, data = planned_task(name, job.stream_tasks.get(name), job.data_dir, fingerprint)
         labels = data.train.labels
         split = take(labels, task.kind, min(1.0, (stream.length or len(labels)) / len(labels)), trial.seed)
-        found.append(Known(name, fingerprint, task, data, split, Targets.fit(task.kind, labels[split.train])))
+        found.append(Known(name, fingerprint, task, data, split,
+                           get_kind(task.kind).fit(labels[split.train], data.label_names)))  # fmt: skip
     return found
 
 
 def lesson(tasks: list[Known], shared_head: bool, job: Job, tokenizer: PreTrainedTokenizerBase) -> Lesson:
     """All training data of `tasks`, one after another; with one task, just what an ordinary trial trains on."""
     parts = [tokens_of(job, tokenizer, known.fingerprint, "train", known.data.train) for known in tasks]
-    encoded = [known.targets.encode(known.data.train.labels) for known in tasks]
+    encoded = [known.codec.encode(known.data.train.labels) for known in tasks]
     starts = np.cumsum([0, *(len(part.lengths) for part in parts)])[:-1]
     mixed = len(tasks) > 1 and not shared_head
-    if mixed:
-        encoded = [torch.stack([torch.full(e.shape, i), e], dim=1).float() for i, e in enumerate(encoded)]
-    ends = np.cumsum([known.outputs for known in tasks])
-    columns = [slice(int(end) - known.outputs, int(end)) for known, end in zip(tasks, ends, strict=True)]
+    ends = np.cumsum([known.codec.outputs for known in tasks])
+    columns = tuple(slice(int(end) - known.codec.outputs, int(end)) for known, end in zip(tasks, ends, strict=True))
+    objective, targets = Mixed.of(tasks, encoded, columns) if mixed else (tasks[0].codec, torch.cat(encoded))
     return Lesson(
-        tasks=tuple(tasks), tokens=_join(parts), targets=torch.cat(encoded),
+        tasks=tuple(tasks), tokens=_join(parts), targets=targets,
         train=np.concatenate([start + known.split.train for start, known in zip(starts, tasks, strict=True)]),
         validation=tuple(start + known.split.validation for start, known in zip(starts, tasks, strict=True)),
-        columns=tuple(columns) if mixed else (slice(None),) * len(tasks),
-        kind="classification" if mixed else tasks[0].task.kind, mixed=mixed,
+        columns=columns if mixed else (slice(None),) * len(tasks), objective=objective,
     )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from tuneworth.events import Job
 from tuneworth.methods import get_method, method_options
 from tuneworth.methods._tune import tune
 from tuneworth.models.load import load
-from tuneworth.spec import Kind, Precision
+from tuneworth.spec import Precision
 from tuneworth.tasks import Examples
 from tuneworth.train import flops, rng
 from tuneworth.train.batches import Tokens, tokenize_cached
@@ -39,7 +39,7 @@ class Tuned:
         return {name: self.model.get_parameter(name).detach().cpu().clone() for name in names}
 
 
-def tuned_model(job: Job, outputs: int, kind: Kind, device: torch.device, precision: Precision) -> Tuned:
+def tuned_model(job: Job, outputs: int, kind: str, device: torch.device, precision: Precision) -> Tuned:
     """The pre-trained model with a fresh head, tuned by the trial's method: where every ordinary trial starts too."""
     trial = job.trial
     loaded = load(job.model_source, outputs, kind, rng.generator(trial.seed, "head"), job.allow_pickle)

@@ -15,13 +15,13 @@ import numpy as np
 import torch
 
 from tuneworth.events import Event, Finished, Job, Progress
+from tuneworth.kinds import baseline, evaluate
 from tuneworth.spec import Budget, Precision, Stage, StreamTrial, TaskScore, TrialResult
 from tuneworth.stats.transfer import average_score, backward_transfer, forgetting
 from tuneworth.streams import stream_of
 from tuneworth.streams.known import Known, Lesson, known_tasks, lesson
 from tuneworth.streams.model import Tuned, put, size, tokens_of, tuned_model
 from tuneworth.streams.past import Past
-from tuneworth.tasks.metrics import baseline, evaluate
 from tuneworth.train import device as devices
 from tuneworth.train import rng
 from tuneworth.train.batches import Batches
@@ -61,18 +61,17 @@ def _stage(
     started, said = time.perf_counter(), 0.0
     trial, stream, number = job.trial, stream_of(job), len(past.stages)
     shared = stream.head == "shared"
-    outputs = now[0].outputs if shared else sum(known.outputs for known in now)
-    tuned = tuned_model(job, outputs, now[0].task.kind if len(now) == 1 else "classification", device, precision)
+    outputs = now[0].codec.outputs if shared else sum(known.codec.outputs for known in now)
+    tuned = tuned_model(job, outputs, now[0].task.kind, device, precision)
     put(tuned.model, {**past.body, **(past.heads[-1] if shared and past.heads else {})})
     taught = lesson(now, shared, job, tuned.tokenizer)
     batches = Batches(
         taught.tokens.lengths[taught.train], trial.recipe.batch_size, rng.stream_seed(trial.seed, "order")
     )
     clock = Clock(_budget(trial.budget, len(now)), batches.steps_per_epoch, device)
-    run = Training(tuned.model, taught.kind, taught.tokens, taught.targets, taught.train,
+    run = Training(tuned.model, taught.objective, taught.tokens, taught.targets, taught.train,
                    lambda: Validation(_validate(tuned, taught, precision)), trial.recipe, clock, batches, tuned.cost, 1, precision,
-                   Checkpointer(_within(job, number), job.checkpoint_seconds),
-                   taught.loss if taught.mixed else None)  # fmt: skip
+                   Checkpointer(_within(job, number), job.checkpoint_seconds))  # fmt: skip
     torch.manual_seed(rng.stream_seed(trial.seed, "dropout"))
     setup_seconds, state = time.perf_counter() - started, LoopState()
     for state in train(run):  # noqa: B007 - the last one is used below
@@ -115,8 +114,8 @@ def _score(job: Job, tuned: Tuned, known: Known, columns: slice, precision: Prec
     tokens = tokens_of(job, tuned.tokenizer, known.fingerprint, "test", known.data.test)
     outputs = logits(tuned.model, tokens, np.arange(len(known.data.test)), precision)[:, columns]
     metric = known.task.metrics[0]
-    answers, data = known.targets.decode(outputs), known.data
-    score = evaluate((metric,), answers, data.test.labels, data.classes, data.positive)[metric]
+    answers, data = known.codec.decode(outputs), known.data
+    score = evaluate((metric,), answers, data.test.labels, data.meaning(known.task.kind))[metric]
     return TaskScore(task=known.name, metric=metric, score=score, baseline=baseline(known.task, data)[metric])
 
 
@@ -124,10 +123,12 @@ def _validate(tuned: Tuned, taught: Lesson, precision: Precision) -> float:
     """The mean of the tasks' primary metrics on their validation splits."""
     scores = []
     for known, which, columns in zip(taught.tasks, taught.validation, taught.columns, strict=True):
-        predictions = known.targets.decode(logits(tuned.model, taught.tokens, which, precision)[:, columns])
+        predictions = known.codec.decode(logits(tuned.model, taught.tokens, which, precision)[:, columns])
         labels = known.data.train.labels[known.split.validation]
         metric = known.task.metrics[0]
-        scores.append(evaluate((metric,), predictions, labels, positive=known.data.positive)[metric])
+        scores.append(
+            evaluate((metric,), predictions, labels, known.data.meaning(known.task.kind, whole=False))[metric]
+        )
     return sum(scores) / len(scores)
 
 

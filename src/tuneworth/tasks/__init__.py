@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuneworth.errors import SpecError, did_you_mean
-from tuneworth.spec import FileTask, Kind
+from tuneworth.kinds import Meaning
+from tuneworth.spec import FileTask
 
 __all__ = ["Examples", "Task", "TaskData", "all_tasks", "fingerprint", "get_task"]
 
@@ -39,7 +40,7 @@ class Examples:
 
 @dataclass(frozen=True)
 class TaskData:
-    """`test` decides nothing: it is scored once, after training. `label_names[i]` names class i (None: regression)."""
+    """`test` decides nothing: it is scored once, after training. `label_names[i]` names class i (None: numbers)."""
 
     train: Examples
     test: Examples
@@ -53,8 +54,12 @@ class TaskData:
 
     @property
     def classes(self) -> int:
-        """How many; 0 for a regression."""
+        """How many; 0 for numbers."""
         return len(self.label_names or ())
+
+    def meaning(self, kind: str, whole: bool = True) -> Meaning:
+        """What the labels mean to the metrics of that kind. Not `whole`: of a part that may lack a class."""
+        return Meaning(kind, self.classes if whole else 0, self.positive, self.label_names or ())
 
 
 class Task(Protocol):
@@ -65,7 +70,10 @@ class Task(Protocol):
     @property
     def summary(self) -> str: ...
     @property
-    def kind(self) -> Kind: ...
+    def kind(self) -> str:
+        """The name of one in `kinds`."""
+        ...
+
     @property
     def metrics(self) -> tuple[str, ...]: ...
     def load(self, data_dir: Path | None) -> TaskData: ...

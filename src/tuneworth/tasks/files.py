@@ -9,25 +9,24 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from tuneworth.errors import DataError, SpecError
-from tuneworth.spec import FileTask, Kind
+from tuneworth.kinds import check_metric, get_kind, seen_kind
+from tuneworth.kinds.values import LIKE_NOTHING, count_rows, is_broken, is_empty
+from tuneworth.spec import FileTask
 from tuneworth.tasks import Examples, TaskData, duplicates
-from tuneworth.tasks.labels import LIKE_NOTHING, classes, guess, is_empty, numbers
-from tuneworth.tasks.metrics import check_metric, default_metrics, positive_class
 from tuneworth.tasks.splits import test_split
-from tuneworth.tasks.tables import Table, is_broken, read_table, where
+from tuneworth.tasks.tables import Table, read_table
 
-__all__ = ["count_rows", "distinct", "from_files", "rows_without", "texts_of"]
+__all__ = ["distinct", "from_files", "rows_without", "texts_of"]
 
 
 def from_files(name: str, declaration: FileTask) -> DeclaredTask:
     """The task that a study file or a command line declares; its files are read on the first question about them.
 
-    Raises SpecError for an unknown metric; asking for kind, metrics or data may raise DataError.
+    Raises SpecError for an unknown kind or metric; asking for kind, metrics or data may raise DataError.
     """
+    if declaration.kind is not None:
+        get_kind(declaration.kind)
     if declaration.metric is not None:
         check_metric(declaration.metric, declaration.kind)
     return DeclaredTask(name, declaration)
@@ -43,7 +42,7 @@ class DeclaredTask:
         return f"{self.declaration.label!r} from {self.declaration.train.name}"
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> str:
         return self._loaded[0]
 
     @cached_property
@@ -51,14 +50,14 @@ class DeclaredTask:
         """The defaults of the kind; a metric of the user's own comes first."""
         kind, data = self._loaded
         own = (self.declaration.metric,) if self.declaration.metric is not None else ()
-        return tuple(dict.fromkeys((*own, *default_metrics(kind, len(data.label_names or ())))))
+        return tuple(dict.fromkeys((*own, *get_kind(kind).default_metrics(data.classes))))
 
     def load(self, data_dir: Path | None) -> TaskData:  # noqa: ARG002 (a declared path stands for itself)
         """Raises DataError; SpecError where the metric does not suit the data."""
         return self._loaded[1]
 
     @cached_property
-    def _loaded(self) -> tuple[Kind, TaskData]:
+    def _loaded(self) -> tuple[str, TaskData]:
         declared = self.declaration
         text_columns = [name for name in (declared.text, declared.text_pair) if name is not None]
         if declared.test is not None and declared.test.resolve() == declared.train.resolve():
@@ -70,32 +69,31 @@ class DeclaredTask:
         read_notes = [note for table in read for note in table.notes]
         with _saying(read_notes):
             tables = [_filled(table, names) for table in read] if declared.skip_empty else read
-            kind, kind_notes = (declared.kind, ()) if declared.kind else guess(tables[0], declared.label)
-            columns = [[texts_of(table, name) for name in text_columns] for table in tables]
-            labels, label_names, label_notes = _labels(kind, tables, declared.label)
+            name, kind_notes = (declared.kind, ()) if declared.kind else seen_kind(tables[0], declared)
+            kind = get_kind(name)
+            columns = [[texts_of(table, column) for column in text_columns] for table in tables]
+            said = kind.read(tables, declared)
         if declared.metric is not None:
-            check_metric(declared.metric, kind, len(label_names or ()))
-        positive = positive_class(labels[0], label_names, declared.positive)
-        parts = [Examples(texts, pairs[0] if pairs else None, targets)
-                 for (texts, *pairs), targets in zip(columns, labels, strict=True)]  # fmt: skip
+            check_metric(declared.metric, name, len(said.names or ()))
+        positive = kind.positive(said.labels[0], said.names, declared.positive)
+        parts = [Examples(texts, pairs[0] if pairs else None, labels)
+                 for (texts, *pairs), labels in zip(columns, said.labels, strict=True)]  # fmt: skip
         if declared.drop_duplicates:
             parts[0] = duplicates.distinct(parts[0])  # before a test part is split off: none stands on both sides
-        repeats = len(labels[0]) - len(parts[0])
+        repeats = len(said.labels[0]) - len(parts[0])
         if declared.test is None:
-            split = test_split(parts[0].labels, kind, declared.test_fraction, declared.split_seed)
+            split = test_split(parts[0].labels, name, declared.test_fraction, declared.split_seed)
             parts = [parts[0].only(rows) for rows in split]
         train, test = parts
-        if kind == "regression" and len(test) > 1 and np.ptp(test.labels) == 0:
-            raise DataError(f"{str(declared.train)!r}: every target of the test part is {test.labels[0]:g}: nothing can be told "
-                            "apart on it", "name a test file with other targets, or a larger test_fraction")  # fmt: skip
-        text_notes = [note for table in tables for name in text_columns for note in _odd_texts(table, name)]
-        notes = [*read_notes, *kind_notes, *label_notes, *text_notes]
+        kind.check_test(declared.train, test.labels)
+        text_notes = [note for table in tables for column in text_columns for note in _odd_texts(table, column)]
+        notes = [*read_notes, *kind_notes, *said.notes, *text_notes]
         if declared.drop_duplicates:
-            train = duplicates.apart(train, test, label_names)
+            train = duplicates.apart(train, test, said.names)
             notes.append(f"left out of train: {repeats:,} rows that repeat another, "
                          f"and {len(parts[0]) - len(train):,} whose text stands in test")  # fmt: skip
         left_out = sum(len(table.where) for table in read) - sum(len(table.where) for table in tables)
-        return kind, TaskData(train, test, label_names, tuple(notes), left_out, positive)
+        return name, TaskData(train, test, said.names, tuple(notes), left_out, positive)
 
 
 @contextmanager
@@ -128,9 +126,7 @@ def texts_of(table: Table, name: str) -> list[str]:
                         "fill in those rows, or leave them out with --skip-empty")  # fmt: skip
     for row, value in enumerate(values):
         if not isinstance(value, str):
-            raise DataError(
-                f"{path!r}, {where(table, [row])}: {name!r} is {value!r}, not a text", "name a column of texts"
-            )
+            raise DataError(f"{path!r}, {table.at([row])}: {name!r} is {value!r}, not a text", "name a column of texts")
     if broken := [row for row, value in enumerate(values) if is_broken(value)]:
         raise DataError(f"{path!r}: the text {name!r} holds half a character (a lone surrogate, as of an emoji cut in two) in "
                         f"{count_rows(table, broken)}", "correct those rows, or remove them")  # fmt: skip
@@ -147,16 +143,6 @@ def _filled(table: Table, names: Sequence[str]) -> Table:
     return filled
 
 
-def _labels(
-    kind: Kind, tables: Sequence[Table], name: str
-) -> tuple[Sequence[NDArray[np.generic]], tuple[str, ...] | None, tuple[str, ...]]:
-    """The labels of each table, the names of the classes, and how they were read. Raises DataError."""
-    if kind == "regression":
-        targets, notes = numbers(tables, name)
-        return targets, None, notes
-    return classes(tables, name)
-
-
 def _odd_texts(table: Table, name: str) -> list[str]:
     """Texts in which a person would see nothing, or what a program writes where there is nothing."""
     texts = table.columns[name]
@@ -169,8 +155,3 @@ def _odd_texts(table: Table, name: str) -> list[str]:
     if unseen:
         notes.append(f"the text {name!r} holds nothing that can be seen in {count_rows(table, unseen)}")
     return [f"{table.path.name}: {note}" for note in notes]
-
-
-def count_rows(table: Table, rows: Sequence[int]) -> str:
-    """`2 of 10 rows (lines 3 and 7)`"""
-    return f"{len(rows):,} of {len(table.where):,} rows ({where(table, rows)})"

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tuneworth.spec import Kind
+from tuneworth.kinds.regression import Regression
 from tuneworth.tasks import Examples, TaskData
 from tuneworth.tasks._lexicon import TEST, TRAIN, Concept, Lexicon
 
@@ -30,7 +30,7 @@ class GeneratedTask:
 
     name: str
     summary: str
-    kind: Kind
+    kind: str
     metrics: tuple[str, ...]
     label_names: tuple[str, ...] | None
     grammar: Grammar
@@ -163,6 +163,6 @@ TASKS = (
                   train_size=1000),
     GeneratedTask("demo/paraphrase", "generated: do two sentences say the same?", "classification",
                   ("f1", "accuracy"), ("different", "same"), paraphrase),
-    GeneratedTask("demo/similarity", "generated: how alike are two sentences, from 0 to 5?", "regression",
+    GeneratedTask("demo/similarity", "generated: how alike are two sentences, from 0 to 5?", Regression.name,
                   ("pearson", "spearman"), None, similarity),
 )  # fmt: skip

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from tuneworth.errors import DataError, did_you_mean
-from tuneworth.spec import Kind
+from tuneworth.kinds.regression import Regression
 from tuneworth.tasks import Examples, TaskData
 from tuneworth.tasks.hub import load_columns
 from tuneworth.tasks.tables import read_text
@@ -40,7 +40,7 @@ class GlueTask:
     columns: tuple[str | int | None, ...]
     labels: tuple[str, ...] | None
     hub_columns: tuple[str | None, ...] = ("sentence1", "sentence2", "label")
-    kind: Kind = "classification"
+    kind: str = "classification"
     dev: str = "dev.tsv"
     hub_dev: str = "validation"
     width: int | None = None
@@ -154,7 +154,7 @@ TASKS = (
     GlueTask("cola", "CoLA", "is the sentence good English?", ("matthews",), (3, None, 1),
              ("unacceptable", "acceptable"), ("sentence", None, "label"), width=4),
     GlueTask("stsb", "STS-B", "how alike are two sentences, from 0 to 5?", ("pearson", "spearman"),
-             ("sentence1", "sentence2", "score"), None, kind="regression"),
+             ("sentence1", "sentence2", "score"), None, kind=Regression.name),
     GlueTask("rte", "RTE", "does a text entail a sentence?", ("accuracy",), _PAIR, _ENTAILMENT),
     GlueTask("sst2", "SST-2", "is a film review positive?", ("accuracy",), ("sentence", None, "label"),
              ("negative", "positive"), ("sentence", None, "label")),

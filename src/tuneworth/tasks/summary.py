@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tuneworth import words
-from tuneworth.spec import Kind
+from tuneworth.kinds import find_kind, get_kind
 from tuneworth.tasks import Task, TaskData
 from tuneworth.tasks.duplicates import folded, repeated, standing_in
 from tuneworth.tasks.lengths import CUT, Lengths
@@ -26,7 +26,7 @@ class Summary:
     test: int
     left_out: int
     """Rows of the files that are no examples, since the user asked to skip them."""
-    kind: Kind
+    kind: str
     classes: Mapping[str, int] | None
     """Examples of each class, in the order of their numbers."""
     median_tokens: int | None
@@ -38,7 +38,7 @@ class Summary:
     test_in_train: int
     """Test texts that also stand in train, but for case and white space."""
     contradictory: int
-    """Texts with two labels; 0 for a regression, whose targets may well differ a little."""
+    """Texts with two labels; 0 for a kind whose labels of one text may well differ a little."""
     positive: str | None
     """The class that F1 is of, where there are two."""
     sampled: bool = False
@@ -62,9 +62,7 @@ class Summary:
         """One line, without the task's name."""
         rows = f"{self.train:,} rows to train on and {self.test:,} to test on"
         parts = [rows + (f" ({self.left_out:,} more left out)" if self.left_out else ""), self.kind]
-        if self.classes is not None:
-            smallest = min(self.classes.values(), default=0)
-            parts.append(f"{words.several(len(self.classes), 'class', 'classes')} (smallest {smallest:,})")
+        parts += find_kind(self.kind).described(self.classes)
         if self.positive is not None:
             parts.append(f"F1 is of {self.positive!r}")
         if self.median_tokens is not None:
@@ -101,19 +99,19 @@ def said(name: str, row: Mapping[str, Any] | None) -> Iterator[str]:
 def summarise(task: Task, data: TaskData, lengths: Lengths, max_length: int, positions: int | None) -> Summary:
     """`lengths`: of the data's texts; `positions`: how many tokens the model can read at most."""
     train, test = folded(data.train), folded(data.test)
-    labels = np.concatenate([data.train.labels, data.test.labels])
-    labelled = set(zip([*train, *test], labels.tolist(), strict=True)) if data.label_names else set()
-    counts = np.bincount(labels, minlength=data.classes) if data.label_names else ()
+    labels, kind = np.concatenate([data.train.labels, data.test.labels]), get_kind(task.kind)
+    labelled = set(zip([*train, *test], kind.keys(labels), strict=True)) if kind.contradicts() else set()
     cut = lengths.cut(max_length)
     return Summary(
         train=len(train), test=len(test), left_out=data.left_out, kind=task.kind,
-        classes=dict(zip(data.label_names, map(int, counts), strict=True)) if data.label_names else None,
+        classes=kind.counts(labels, data.label_names),
         median_tokens=lengths.median, cut=cut, max_length=max_length,
         duplicates_in_train=int(repeated(train).sum()), test_in_train=int(standing_in(test, train).sum()),
         contradictory=sum(n > 1 for n in Counter(text for text, _ in labelled).values()),
         positive=data.label_names[data.positive] if data.label_names and "f1" in task.metrics else None,
         sampled=lengths.sampled,
-        notes=(*data.notes, *_about_length(cut, len(labels), max_length, positions), *_about_test(task, data)),
+        notes=(*data.notes, *_about_length(cut, len(labels), max_length, positions),
+               *kind.untested(data.test.labels, task.metrics, data.label_names)),
     )  # fmt: skip
 
 
@@ -126,15 +124,3 @@ def _about_length(cut: int, texts: int, max_length: int, positions: int | None) 
         if more > max_length
         else ", which is all that the model reads"
     )
-
-
-def _about_test(task: Task, data: TaskData) -> Iterator[str]:
-    """What the test split cannot tell."""
-    if data.label_names is None:
-        return
-    there = np.bincount(data.test.labels, minlength=data.classes)
-    missing = [repr(name) for name, count in zip(data.label_names, there, strict=True) if not count]
-    if missing:
-        more = f"{', '.join(missing[:3])}" + (f" and {len(missing) - 3:,} more" if len(missing) > 3 else "")
-        counted = "; macro F1 counts it with 0" if "macro_f1" in task.metrics else ""
-        yield f"no test example is of the {words.several(len(missing), 'class', 'classes')} {more}{counted}"

@@ -15,7 +15,7 @@ from tuneworth.spec import Form
 from tuneworth.tasks.delimited import UNKNOWN, position, read_records
 from tuneworth.tasks.parquet import read_bounded
 
-__all__ = ["ABSENT", "Table", "is_broken", "read_table", "read_text", "where"]
+__all__ = ["ABSENT", "Table", "read_table", "read_text"]
 
 
 class Absent:
@@ -37,6 +37,14 @@ class Table:
     """Every column of a file that is read whole, in order; Parquet's as Arrow has them."""
     notes: tuple[str, ...] = ()
     """What was decided on reading it, a sentence each."""
+
+    def at(self, rows: Sequence[int]) -> str:
+        """`line 3`, `lines 3, 8 and 12`, `lines 3, 8, 12 and 40 more`."""
+        places = [f"{self.where[row]:,}" for row in rows[:3]]
+        if len(rows) == 1:
+            return f"{self.unit} {places[0]}"
+        last = f"{len(rows) - 3:,} more" if len(rows) > 3 else places.pop()
+        return f"{self.unit}s {', '.join(places)} and {last}"
 
     def without(self, rows: Collection[int]) -> Table:
         """The named columns without those rows."""
@@ -90,24 +98,6 @@ def read_text(path: Path) -> str:
             return text
         fault, before, remedy = "holds a NUL character", text[: text.index("\0")], "save it as UTF-8 text without any"
     raise DataError(f"{str(path)!r} {fault} (line {before.count(chr(10)) + 1:,})", remedy)
-
-
-def is_broken(text: str) -> bool:
-    """Whether it holds half of a surrogate pair, as of an emoji cut in two: no text that can be encoded."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return True
-    return False
-
-
-def where(table: Table, rows: Sequence[int]) -> str:
-    """`line 3`, `lines 3, 8 and 12`, `lines 3, 8, 12 and 40 more`."""
-    places = [f"{table.where[row]:,}" for row in rows[:3]]
-    if len(rows) == 1:
-        return f"{table.unit} {places[0]}"
-    last = f"{len(rows) - 3:,} more" if len(rows) > 3 else places.pop()
-    return f"{table.unit}s {', '.join(places)} and {last}"
 
 
 def _delimited(usual: str) -> _Reader:

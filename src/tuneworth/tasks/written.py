@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from tuneworth.errors import DataError
-from tuneworth.tasks.tables import ABSENT, is_broken
+from tuneworth.kinds.values import is_broken
+from tuneworth.tasks.tables import ABSENT
 
 __all__ = ["WRITERS"]
 

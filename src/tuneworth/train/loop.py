@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from transformers import PreTrainedModel
 
 from tuneworth.errors import Diverged
-from tuneworth.spec import CurvePoint, Kind, Precision, Recipe
+from tuneworth.spec import CurvePoint, Precision, Recipe
 from tuneworth.train.batches import Inputs, Order
 from tuneworth.train.checkpoint import Checkpointer, LoopState
 from tuneworth.train.clock import Clock
@@ -22,7 +22,6 @@ from tuneworth.train.device import autocast, is_out_of_memory, keep_pages
 from tuneworth.train.fast import tokens_at_once
 from tuneworth.train.flops import FlopModel
 from tuneworth.train.optim import learning_rate, make_optimizer
-from tuneworth.train.targets import LOSSES, Loss
 
 
 class Validation(NamedTuple):
@@ -34,12 +33,29 @@ class Validation(NamedTuple):
     one_answer: bool | None = None
 
 
+class Objective(Protocol):
+    """What is minimised: a task's codec (`kinds`), or several tasks' together."""
+
+    @property
+    def chance(self) -> float:
+        """The loss of a model that knows nothing."""
+        ...
+
+    def loss(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """The mean over a batch."""
+        ...
+
+    def terms(self, targets: torch.Tensor) -> int:
+        """How many losses that mean is over."""
+        ...
+
+
 @dataclass
 class Training:
-    """One training run. `targets`: shape (n,), class numbers or standardised floats, beside the n token sequences."""
+    """One training run. `targets`: shape (n, ...), as `objective` wants them, beside the n token sequences."""
 
     model: PreTrainedModel
-    kind: Kind
+    objective: Objective
     tokens: Inputs
     targets: torch.Tensor
     train: NDArray[np.int64]
@@ -51,8 +67,6 @@ class Training:
     evaluations: int
     precision: Precision
     checkpointer: Checkpointer
-    loss: Loss | None = None
-    """None: the kind's own."""
     tokens_at_once: int | None = field(init=False)
     """A batch of more, padding included, goes through the model in parts. None: whole, while memory lasts."""
 
@@ -98,9 +112,8 @@ def _gradients(run: Training, which: NDArray[np.int64], state: LoopState) -> flo
             most = min(size, max(1, run.tokens_at_once // longest))
             size = -(-len(which) // -(-len(which) // most))  # even parts
         try:
-            return sum(
-                _micro_step(run, which[start : start + size], len(which)) for start in range(0, len(which), size)
-            )
+            whole = run.objective.terms(run.targets[torch.from_numpy(which)])
+            return sum(_micro_step(run, which[start : start + size], whole) for start in range(0, len(which), size))
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error) or state.micro_batch == 1:
                 raise
@@ -112,13 +125,13 @@ def _gradients(run: Training, which: NDArray[np.int64], state: LoopState) -> flo
         state.notes.append(f"out of memory: micro-batch halved to {state.micro_batch} at step {run.clock.steps}")
 
 
-def _micro_step(run: Training, which: NDArray[np.int64], batch_size: int) -> float:
-    """Forward and backward; the loss counts by its share of the batch, so that micro-batches add up to the batch."""
+def _micro_step(run: Training, which: NDArray[np.int64], whole: int) -> float:
+    """Forward and backward; the loss counts by its share of the batch's `whole` terms, so that micro-batches add up to it."""
     inputs = run.tokens.batch(which, run.model.device)
     targets = run.targets[torch.from_numpy(which)].to(run.model.device)
     with autocast(run.model.device, run.precision):
         logits = run.model(**inputs).logits.float()
-    loss = (run.loss or LOSSES[run.kind])(logits, targets) * (len(which) / batch_size)
+    loss = run.objective.loss(logits, targets) * (run.objective.terms(targets) / max(1, whole))
     torch.autograd.backward(loss)
     return float(loss.detach())
 
@@ -126,8 +139,7 @@ def _micro_step(run: Training, which: NDArray[np.int64], batch_size: int) -> flo
 def _check(loss: float, norm: float, run: Training, state: LoopState) -> None:
     """Raise Diverged where loss or gradient is not finite, or the loss has blown up.
 
-    Blown up: its moving average (over some 10 steps) exceeds ten times the larger of its start and chance level
-    (ln classes; 1 for standardised regression targets).
+    Blown up: its moving average (over some 10 steps) exceeds ten times the larger of its start and chance level.
     """
     if not (math.isfinite(loss) and math.isfinite(norm)):
         what = f"loss is {loss}" if not math.isfinite(loss) else f"gradient norm is {norm}"
@@ -138,8 +150,7 @@ def _check(loss: float, norm: float, run: Training, state: LoopState) -> None:
         state.first_losses.append(loss)
     average = loss if state.loss_average is None else 0.9 * state.loss_average + 0.1 * loss
     state.loss_average = average
-    chance = math.log(run.model.config.num_labels) if run.kind == "classification" else 1.0
-    limit = 10 * max(chance, float(np.median(state.first_losses)))
+    limit = 10 * max(run.objective.chance, float(np.median(state.first_losses)))
     if average > limit:
         raise Diverged(f"diverged: loss blew up to {average:.3g} (limit {limit:.3g}) at step {run.clock.steps}")
 

@@ -8,11 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tuneworth.errors import Diverged, SpecError
+from tuneworth.kinds import Meaning, baseline, check_metric, evaluate, get_kind
 from tuneworth.tasks import Examples, TaskData, get_task
-from tuneworth.tasks.metrics import METRICS, baseline, check_metric, default_metrics, evaluate
 
-CLASSES = [name for name, metric in METRICS.items() if metric.kind == "classification"]
-TARGETS = [name for name, metric in METRICS.items() if metric.kind == "regression"]
+CLASSES, TARGETS = (list(get_kind(name).metrics) for name in ("classification", "regression"))
 
 
 @settings(deadline=None)  # the first example imports scikit-learn
@@ -93,7 +92,7 @@ def test_unfit_metrics_are_refused(arguments: tuple[str], said: str) -> None:
 
 def test_defaults_suit_their_kind() -> None:
     for kind, classes in (("classification", 2), ("classification", 3), ("regression", 0)):
-        for name in default_metrics(kind, classes):
+        for name in get_kind(kind).default_metrics(classes):
             check_metric(name, kind, classes)
 
 
@@ -101,13 +100,13 @@ def test_macro_f1_is_over_all_classes_of_the_task() -> None:
     """As scikit-learn's with `labels` given; without the number of classes, over those that occur."""
     answers = np.array([0, 1, 1, 0])
     assert evaluate(["macro_f1"], answers, answers) == {"macro_f1": 100.0}
-    assert evaluate(["macro_f1"], answers, answers, classes=3)["macro_f1"] == pytest.approx(200 / 3)
-    assert evaluate(["macro_f1"], np.array([0, 1, 2, 0]), answers, 3) == evaluate(
+    assert evaluate(["macro_f1"], answers, answers, Meaning(classes=3))["macro_f1"] == pytest.approx(200 / 3)
+    assert evaluate(["macro_f1"], np.array([0, 1, 2, 0]), answers, Meaning(classes=3)) == evaluate(
         ["macro_f1"], np.array([0, 1, 2, 0]), answers
     ), "a class that is predicted occurs"
 
 
 def test_f1_of_a_rare_class_that_is_never_found_is_nothing() -> None:
     labels, legit = np.array([0, *[1] * 19]), np.ones(20, dtype=int)
-    assert evaluate(["f1"], legit, labels, positive=0) == {"f1": 0.0}
+    assert evaluate(["f1"], legit, labels, Meaning(positive=0)) == {"f1": 0.0}
     assert evaluate(["f1"], legit, labels)["f1"] > 97

@@ -1,0 +1,182 @@
+"""What a kind says of an answer, and what is remembered of one task's answers. A new kind is a `Kind` and its `Codec`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tuneworth.errors import SpecError
+from tuneworth.kinds.metric import Array, Meaning, Metric
+from tuneworth.kinds.strata import Strata
+from tuneworth.spec import Frozen
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import torch
+
+    from tuneworth.spec import FileTask
+    from tuneworth.tasks.tables import Table
+
+__all__ = ["Answer", "Codec", "Kind", "Read"]
+
+Answer = dict[str, Any]
+"""What `Predictor` and the server say of one text: `label`, `score` and `probabilities`, which a kind fills as it needs."""
+
+
+@dataclass(frozen=True)
+class Read:
+    """What the label columns of a task's files say; one entry a file."""
+
+    labels: Sequence[Array]
+    names: tuple[str, ...] | None
+    """Of the classes, by number; None: numbers."""
+    notes: tuple[str, ...] = ()
+    """How they were read, a sentence each, where that could be otherwise."""
+
+
+class Codec(Frozen):
+    """One task's answers: labels as the loss wants them, a model's outputs as metrics and people want them.
+
+    Its fields are all that a delta must remember, beside the tensors, to answer: plain data, checked where it is read.
+    """
+
+    @property
+    def outputs(self) -> int:
+        """Of the model's head."""
+        raise NotImplementedError
+
+    @property
+    def names(self) -> tuple[str, ...] | None:
+        """Of the outputs; None: numbers."""
+        return None
+
+    @property
+    def unit(self) -> tuple[float, float] | None:
+        """(mean, scale) where an output x means x * scale + mean; None where outputs are no values by themselves."""
+        return None
+
+    @property
+    def chance(self) -> float:
+        """The loss of a model that knows nothing but how frequent answers are."""
+        raise NotImplementedError
+
+    def encode(self, labels: Array) -> torch.Tensor:
+        """Shape (n, ...): what `loss` compares outputs with."""
+        raise NotImplementedError
+
+    def loss(self, outputs: torch.Tensor, targets: torch.Tensor, reduction: str = "mean") -> torch.Tensor:
+        """Of the model's outputs, shape (n, ...), and their targets; `reduction`: mean or sum, over `terms`."""
+        raise NotImplementedError
+
+    def terms(self, targets: torch.Tensor) -> int:
+        """How many losses the mean is over: examples, unless a kind says otherwise."""
+        return len(targets)
+
+    def decode(self, outputs: NDArray[np.float32]) -> Array:
+        """Predictions as metrics want them: shape (n, ...)."""
+        raise NotImplementedError
+
+    def answers(self, outputs: NDArray[np.float32]) -> list[Answer]:
+        """The same for people."""
+        raise NotImplementedError
+
+    def columns(self, answers: Sequence[Answer | None], probabilities: bool = False) -> dict[str, list[Any]]:
+        """What `tuneworth predict` writes beside each row; None: the row has no text. `probabilities`: a column a class as
+        well. Raises DataError where there are none."""
+        raise NotImplementedError
+
+
+class Kind:
+    """A kind of task. One class in one file, which says here what is not as it usually is."""
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    """One line: what its labels are."""
+    noun: ClassVar[str]
+    """As in "a regression has no positive class"."""
+    codec: ClassVar[type[Codec]]
+    metrics: ClassVar[Mapping[str, Metric]]
+    strata: ClassVar[Strata]
+
+    auto_class: ClassVar[str] = "AutoModelForSequenceClassification"
+    """transformers' class of a model with the head that it wants."""
+    reads: ClassVar[Literal["text", "tokens"]] = "text"
+    """Whether the head gives one answer a text, or one a token."""
+    problem_type: ClassVar[str | None] = None
+    """config.problem_type, which says to transformers what a merged model's outputs are."""
+    peft_type: ClassVar[str] = "SEQ_CLS"
+    """task_type of peft's configurations."""
+    pipeline: ClassVar[str] = "text-classification"
+    """The hub's name for what its models do, and (`hub_task`) for what their scores are of."""
+    hub_task: ClassVar[str] = "text-classification"
+    drifts: ClassVar[frozenset[str]] = frozenset({"none", "topic-order"})
+    """The scenarios of a data stream that make sense for it."""
+    in_task_streams: ClassVar[bool] = True
+    """Whether its tasks can come one after another on one model."""
+
+    def sees(self, table: Table, task: FileTask) -> tuple[str, ...] | None:
+        """Where the columns that `task` names plainly hold labels of this kind: what is to be said of that. None: not plainly.
+        Raises DataError where it cannot be told what they hold."""
+        return None
+
+    def read(self, tables: Sequence[Table], task: FileTask) -> Read:
+        """The labels of each table, train first. Raises DataError, with the line."""
+        raise NotImplementedError
+
+    def positive(self, labels: Array, names: Sequence[str] | None, asked: str | None) -> int:
+        """The class that F1 is of, where that is a question. Raises SpecError."""
+        if asked is not None:
+            raise SpecError(f"{self.noun} has no positive class {asked!r}", "leave it out; it is for two classes")
+        return 1
+
+    def check_test(self, path: Path, labels: Array) -> None:
+        """Raises DataError where nothing can be told apart on a test split."""
+
+    def default_metrics(self, classes: int) -> tuple[str, ...]:
+        """What a task in the user's own files is scored with; the first is the primary one. `classes` 0: not known."""
+        return tuple(self.metrics)
+
+    def fit(self, labels: Array, names: tuple[str, ...] | None) -> Codec:
+        """`labels`: of what is trained on."""
+        raise NotImplementedError
+
+    def constant(self, labels: Array, metric: str, meaning: Meaning) -> Any:
+        """The best answer by `metric` that is the same for all, from training labels; as one of `Codec.decode`'s."""
+        raise NotImplementedError
+
+    def one_answer(self, predictions: Array, targets: Array) -> bool:
+        """Whether all predictions are the same, or nearly so: a model that has learnt nothing of its texts."""
+        return bool((predictions == predictions[0]).all())
+
+    def counts(self, labels: Array, names: tuple[str, ...] | None) -> dict[str, int] | None:
+        """Examples of each class, by number."""
+        return None
+
+    def described(self, counts: Mapping[str, int] | None) -> tuple[str, ...]:
+        """A few words on the labels, from `counts`."""
+        return ()
+
+    def untested(self, test: Array, metrics: Sequence[str], names: tuple[str, ...] | None) -> tuple[str, ...]:
+        """What the test split cannot tell, a sentence each."""
+        return ()
+
+    def keys(self, labels: Array) -> list[Any]:
+        """A value an example that is the same where labels are."""
+        return labels.tolist() if labels.ndim == 1 else [row.tobytes() for row in labels]
+
+    def contradicts(self) -> bool:
+        """Whether two labels of one text are a contradiction."""
+        return True
+
+    def late(self, labels: Array) -> NDArray[np.bool_]:
+        """Which examples come late in a stream under `label-shift`."""
+        raise NotImplementedError
+
+    def spoiled(self, labels: Array, struck: NDArray[np.int64], rng: np.random.Generator) -> Array:
+        """Wrong labels for the examples `struck`, by a `noise-burst`."""
+        raise NotImplementedError
