@@ -22,7 +22,8 @@ from rich.progress import Progress
 from rich.table import Table
 
 from advising import advice
-from tuneworth.stats import LOOKS, Comparison, Interval, compare, decide, trained_ones, wilson
+from hard import clear, hard
+from tuneworth.stats import LOOKS, Comparison, Interval, compare, decide, mean_interval, trained_ones, wilson
 from worlds import SEEDS, Array, World, draw
 
 COUNTS = (3, 5, 10, 20)
@@ -35,9 +36,8 @@ A_THIRD = (0.0, 100 / 3)
 
 @dataclass(frozen=True)
 class Row:
-    """`percent` of `cases`. `target`: what it must lie in, None where the row only reports.
-
-    Missed: outside it by more than chance in the simulation, whose 95% interval does not reach it either.
+    """`percent` of `cases`, and its 95% interval by the simulation's own chance. `target`: what it must lie in, None where the
+    row only reports. Missed: not even the interval reaches it.
     """
 
     question: str
@@ -45,14 +45,15 @@ class Row:
     seeds: str
     percent: float
     cases: int
+    low: float
+    high: float
     target: tuple[float, float] | None = None
 
     @property
     def met(self) -> bool | None:
         if self.target is None:
             return None
-        low, high = wilson(round(self.percent * self.cases / 100), self.cases)
-        return 100 * low <= self.target[1] and 100 * high >= self.target[0]
+        return self.low <= self.target[1] and self.high >= self.target[0]
 
 
 class Tally:
@@ -71,9 +72,16 @@ class Tally:
 
     def rows(self) -> list[Row]:
         return [
-            Row(*key, round(100 * float(np.mean(found)), 1), len(found), self.targets[key])
+            Row(*key, round(100 * float(np.mean(found)), 1), len(found), *_chance(found), self.targets[key])
             for key, found in self.counts.items()
         ]
+
+
+def _chance(found: list[float]) -> tuple[float, float]:
+    """The 95% interval, in percent, of a mean of truth values (Wilson's) or of shares (Student's)."""
+    interval = wilson(round(sum(found)), len(found)) if set(found) <= {0.0, 1.0} else mean_interval(found)
+    low, high = interval or (0.0, 1.0)
+    return round(100 * low, 1), round(100 * high, 1)
 
 
 def coverage(generator: np.random.Generator, worlds: int, tally: Tally) -> Iterator[None]:
@@ -174,6 +182,8 @@ SECTIONS: dict[str, tuple[Callable[[np.random.Generator, int, Tally], Iterator[N
     "peeking": (peeking, 2000, 40),
     "effort": (effort, 1000, 40),
     "advice": (advice, 1000, 8),
+    "hard": (hard, 300, 2),
+    "clear": (clear, 300, 10),
 }
 
 
@@ -255,11 +265,11 @@ def measure(options: argparse.Namespace) -> list[Row]:
 
 
 def show(rows: list[Row]) -> None:
-    table = Table("question", "world", "seeds", "%", "cases", "target", "", box=None)
+    table = Table("question", "world", "seeds", "%", "95% of it", "cases", "target", "", box=None)
     for row in rows:
         target = f"{row.target[0]:.0f} to {row.target[1]:.0f}" if row.target else ""
         met = {True: "met", False: "MISSED", None: ""}[row.met]
-        table.add_row(row.question, row.world, row.seeds, f"{row.percent:.1f}", str(row.cases), target, met)
+        table.add_row(row.question, row.world, row.seeds, f"{row.percent:.1f}", f"{row.low:.1f} to {row.high:.1f}", str(row.cases), target, met)
     Console(width=130).print(table)
 
 

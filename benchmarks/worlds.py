@@ -8,11 +8,12 @@ ease: how easy the example is, to all methods alike (sd 1); liking: how well it 
 methods' answers to one example correlate; luck: what a seed does to all answers of a trial, partly shared by the methods
 (the same data in the same order); whim: what it does to a single answer. Normal terms make the true mean score a closed
 form, on the drawn test examples as on new ones. The spread of scores from seed to seed, luck and whim together, is drawn
-from 0.5 to 3 points, as real trials have it. A collapsed trial answers the majority class, always.
+from 0.5 to 3 points, as real trials have it. A collapsed trial gives one answer for all: class 1, or at times the other.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,13 +61,19 @@ def draw(
     spread: tuple[float, float] = (0.5, 3.0),
     examples: tuple[int, int] = (100, 1500),
     twins: bool = False,
+    metrics: Sequence[str] = ("accuracy", "f1"),
+    positives: tuple[float, float] = (0.5, 0.7),
+    other: float = 0.0,
+    above: tuple[float, float] | None = None,
 ) -> World:
     """One world of len(gaps) methods. `gaps`: the true mean score of the best method less each one's, on new data, in
     points, shape (methods,); `collapse`: each one's probability of collapse. `twins`: methods that differ in nothing
-    but their names, so that they are equal on these examples too."""
+    but their names, so that they are equal on these examples too. `positives`: the share of class 1 (MRPC has 0.68), which
+    is the majority but for F1. `other`: the share of collapses that answer class 0, always. `above`: points between the best
+    method and one answer for all."""
     n, k = int(np.exp(generator.uniform(*np.log(examples)))), len(gaps)
-    metric = str(generator.choice(["accuracy", "f1"]))
-    share = generator.uniform(0.5, 0.7)  # of class 1; MRPC has 0.68
+    metric = str(generator.choice(list(metrics)))
+    share = generator.uniform(*positives)
     liking, together = generator.uniform(0.2, 0.6), generator.uniform(0, 0.6)
     seed_sd = generator.uniform(*spread, size=1 if twins else k) * np.ones(k)
     luck, whim = _latent_spread(seed_sd, generator.uniform(0.2, 0.8), n)
@@ -74,8 +81,12 @@ def draw(
         collapse = np.full(k, collapse[0])
 
     floor = 100 * share if metric == "accuracy" else 200 * share / (1 + share)
+    baseline, lowest = floor, 100 * (1 - share) if metric == "accuracy" else 0.0
+    floor = (1 - other) * floor + other * lowest
     high = min(92.0, float((gaps + collapse * floor + (1 - collapse) * 96).min()))  # what every method can reach
     best = generator.uniform(min(high, max(80.0, floor + gaps.max() + 1)), high)
+    if above is not None:
+        best = baseline + generator.uniform(*above)
     aim = (best - gaps - collapse * floor) / (1 - collapse)  # of trials that do not collapse
     ability = np.array([_ability(*each, metric, share, liking) for each in zip(aim, luck, whim, strict=True)])
     anywhere = np.array([_expected(*each, metric, share, liking) for each in zip(ability, luck, whim, strict=True)])
@@ -89,17 +100,20 @@ def draw(
     latent = (ability[:, None] + luck[:, None] * seed_luck)[..., None] + ease[:, None]
     correct = latent + whim[:, None, None] * generator.standard_normal((k, SEEDS, n), dtype=np.float32) > 0
     collapsed = generator.random((k, SEEDS)) < collapse[:, None]
-    correct = np.where(collapsed[..., None], targets == 1, correct)
+    always = generator.random((k, SEEDS)) >= other  # answers class 1
+    correct = np.where(collapsed[..., None], targets == always[..., None], correct)
 
     sure = ndtr((ability[:, None, None] + luck[:, None, None] * NODES[:, None] + ease[:, None]) / whim[:, None, None])
     expected = _score(metric, (sure * (targets == 1)).mean(-1), (sure * (targets == 0)).mean(-1))
     majority = _score(metric, targets.mean(), np.zeros(1))
+    minority = _score(metric, np.zeros(1), 1 - targets.mean())
+    fallen = (1 - other) * majority + other * minority
     rates = (correct & (targets == 1)).mean(-1), (correct & (targets == 0)).mean(-1)
     trained = expected @ WEIGHTS
     return World(
         metric, targets, np.where(correct, targets, 1 - targets), _score(metric, *rates), collapsed, collapse,
         float(majority[0]),
-        (1 - collapse) * trained + collapse * majority, (1 - collapse) * anywhere + collapse * floor, trained, anywhere,
+        (1 - collapse) * trained + collapse * fallen, (1 - collapse) * anywhere + collapse * floor, trained, anywhere,
     )  # fmt: skip
 
 

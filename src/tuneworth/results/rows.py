@@ -18,7 +18,7 @@ from tuneworth.spec import CellKey, TrialRecord, TrialResult
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["KEYS", "CellKey", "Row", "Tried", "cell_of", "frame", "rows", "to_csv", "tried", "tuning_seconds"]
+__all__ = ["KEYS", "CellKey", "Row", "Tried", "cell_of", "frame", "rows", "select", "to_csv", "tried", "tuning_seconds"]
 
 Row = dict[str, Any]
 
@@ -65,7 +65,7 @@ def rows(store: Records, study: str) -> list[Row]:
     table = [_row(record) for record in records if not record.trial.tunes]
     for row in table:
         row["tuning"] = raced.get(cell_of(row))
-    _select(table)
+    select(table)
     return table
 
 
@@ -172,7 +172,7 @@ def _csv_value(value: Any) -> Any:
     return "" if value is None else value
 
 
-def _select(table: list[Row]) -> None:
+def select(table: list[Row]) -> None:
     """Mark, in each cell, the trials of the winning recipe; sets `selected` in place.
 
     The rule, on validation scores alone (the test split decides nothing): recipes with the fewest failed seeds go on,
