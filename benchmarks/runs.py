@@ -172,10 +172,10 @@ def matrix_rate(device: str, tokens: int, hidden: int, precision: str = "auto") 
 
 def test_score(job: Job, outputs: NDArray[Any]) -> float:
     """The task's first metric of logits on its test split, in points. Raises Diverged where they are not finite."""
-    from tuneworth.kinds import evaluate, get_kind
+    from tuneworth.kinds import evaluate
 
     task, data, kept = _data(job)
-    predictions = get_kind(task.kind).fit(data.train.labels[kept], data.label_names).decode(outputs)
+    predictions = data.codec(task.kind, data.train.labels[kept]).decode(outputs)
     return evaluate(task.metrics[:1], predictions, data.test.labels)[task.metrics[0]]
 
 
@@ -312,7 +312,6 @@ def _data(job: Job) -> tuple[Any, Any, Any]:
 
 def _columns(job: Job, test: bool) -> dict[str, list[Any]]:
     """Tokenised as a user of transformers does it, with labels as the loss wants them where they are for training."""
-    from tuneworth.kinds import get_kind
 
     task, data, kept = _data(job)
     part, which = (data.test, range(len(data.test))) if test else (data.train, kept)
@@ -322,7 +321,7 @@ def _columns(job: Job, test: bool) -> dict[str, list[Any]]:
     if test:
         return dict(tokens)
     labels = data.train.labels[kept]
-    return {**tokens, "labels": get_kind(task.kind).fit(labels, data.label_names).encode(labels).tolist()}
+    return {**tokens, "labels": data.codec(task.kind, labels).encode(labels).tolist()}
 
 
 @lru_cache(maxsize=4)

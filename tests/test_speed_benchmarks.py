@@ -222,7 +222,6 @@ def test_without_dropout_and_in_fp32_the_trainer_ends_with_the_same_model(
     with_accelerate()
     from tuneworth import trial
     from tuneworth.events import Finished
-    from tuneworth.kinds import get_kind
 
     still = runs.without_dropout(model, tmp_path / "still")
     config = json.loads((still / "config.json").read_text())
@@ -239,7 +238,7 @@ def test_without_dropout_and_in_fp32_the_trainer_ends_with_the_same_model(
     assert settings["precision"] == "fp32"
     outputs = np.array(load("trainer_peer").run(settings)["outputs"])
     task, data, kept = runs._data(job)
-    theirs = get_kind(task.kind).fit(data.train.labels[kept], data.label_names).decode(outputs)
+    theirs = data.codec(task.kind, data.train.labels[kept]).decode(outputs)
     np.testing.assert_allclose(last.predictions.predicted, theirs, atol=2e-4)
     assert np.ptp(theirs) > 0.02, "a model that answers always alike would hide a difference"
 

@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from tuneworth.deltas.files import DeltaInfo, save_delta
 from tuneworth.errors import TrialError, UserError
 from tuneworth.events import Event, Failed, Finished, Halted, Job, Progress
-from tuneworth.kinds import Codec, baseline, evaluate, get_kind
+from tuneworth.kinds import Codec, baseline, evaluate, get_kind, get_metric
 from tuneworth.methods import get_method, method_options
 from tuneworth.methods._tune import tune
 from tuneworth.models.load import load
@@ -74,7 +75,7 @@ def _run(job: Job, device: torch.device) -> Iterator[Event]:
     # The share of the data that this trial may see, and the validation split cut from within it.
     split = take(data.train.labels, task.kind, trial.fraction, trial.seed)
     meaning, part = data.meaning(task.kind), data.meaning(task.kind, whole=False)
-    codec = get_kind(task.kind).fit(data.train.labels[split.train], data.label_names)
+    codec = data.codec(task.kind, data.train.labels[split.train])
 
     # The model: pre-trained, with a fresh head, tuned by the method; what is frozen stays as it is.
     loaded = load(job.model_source, codec.outputs, task.kind, rng.generator(trial.seed, "head"), job.allow_pickle)
@@ -95,10 +96,14 @@ def _run(job: Job, device: torch.device) -> Iterator[Event]:
 
     def validate() -> Validation:
         outputs, which = logits(model, inputs, split.validation, precision), split.validation
-        predictions, labels = codec.decode(outputs), data.train.labels[which]
+        predictions, labels = settled(outputs).decode(outputs), data.train.labels[which]
         score = evaluate(task.metrics[:1], predictions, labels, part)[task.metrics[0]]
         loss = float(codec.loss(torch.from_numpy(outputs), targets[which]))
         return Validation(score, loss, get_kind(task.kind).one_answer(predictions, labels))
+
+    def settled(outputs: NDArray[np.float32]) -> Codec:
+        """With what the validation split decides about its answers, of the outputs there."""
+        return codec.settled(outputs, data.train.labels[split.validation], get_metric(task.metrics[0], part), part)
 
     batches = Batches(tokens.lengths[split.train], trial.recipe.batch_size, rng.stream_seed(trial.seed, "order"))
     clock = Clock(trial.budget, batches.steps_per_epoch, device)
@@ -122,6 +127,8 @@ def _run(job: Job, device: torch.device) -> Iterator[Event]:
     started = time.perf_counter()
     metrics, answers = {task.metrics[0]: nan}, None
     if trial.tunes is None:
+        if codec.settles:
+            codec = settled(logits(model, inputs, split.validation, precision))
         predictions = codec.decode(logits(model, test_tokens, np.arange(len(data.test)), precision))
         metrics = evaluate(task.metrics, predictions, data.test.labels, meaning)
         answers = Predictions.compact(predictions, data.test.labels, trial.task_fingerprint)

@@ -47,7 +47,8 @@ def compare_command(spec: StudySpec, **flags: str) -> Command | None:
         return None
     given = {
         "train": str(file.train), "test": str(file.test) if file.test else None, "text": file.text, "text-pair": file.text_pair,
-        "label": file.label, "kind": file.kind, "metric": file.metric, "positive": file.positive,
+        "label": file.label, "kind": file.kind, "label-separator": file.label_separator,
+        "threshold": str(file.threshold), "metric": file.metric, "positive": file.positive,
         "max-length": str(spec.max_length), "model": model, "methods": ",".join(spec.methods),
         "fractions": ",".join(map(str, spec.fractions)), "seeds": str(len(spec.seeds)),
         "name": spec.name, "delimiter": "tab" if file.delimiter == "\t" else file.delimiter, "quoting": file.quoting,
@@ -55,7 +56,8 @@ def compare_command(spec: StudySpec, **flags: str) -> Command | None:
     }  # fmt: skip
     unsaid = {
         "max-length": DEFAULTS["max_length"], "model": DEFAULTS["models"][0], "methods": ",".join(DEFAULTS["methods"]),
-        "fractions": "1.0", "seeds": str(len(DEFAULTS["seeds"])), "name": task,
+        "fractions": "1.0", "threshold": str(FileTask.model_fields["threshold"].default), "seeds": str(len(DEFAULTS["seeds"])),
+        "name": task,
     }  # fmt: skip
     said = {name: value for name, value in given.items() if value is not None and value != unsaid.get(name)} | flags
     arguments = ((f"--{name}", value) if value else (f"--{name}",) for name, value in said.items())

@@ -86,8 +86,16 @@ def compare(
     test: Annotated[Path | None, typer.Option(help="Test data; else a fifth of the training data is set aside.")] = None,
     text_pair: Annotated[str | None, typer.Option(help="Column of the second text, for text pairs.")] = None,
     kind: Annotated[
-        str | None, typer.Option(help="What a label is: classification or regression; else seen from the labels.")
+        str | None,
+        typer.Option(help="What a label is: classification, regression, multilabel; else seen from the labels."),
     ] = None,
+    label_separator: Annotated[
+        str | None, typer.Option(help="What separates the labels of a text that has several.", metavar="TEXT")
+    ] = None,
+    threshold: Annotated[
+        str,
+        typer.Option(help="The probability from which on one of several labels is given; tuned: chosen on validation."),
+    ] = "0.5",
     delimiter: Delimiter = None,
     quoting: Quoting = None,
     skip_empty: Annotated[
@@ -135,13 +143,13 @@ def compare(
     question = _question(until_decided, margin, confidence)
     with err.status("getting ready"):
         asked = ask(
-            train, text, label, test=test, text_pair=text_pair, kind=kind, delimiter=delimiter, quoting=quoting,
-            skip_empty=skip_empty, metric=metric, positive=positive, drop_duplicates=drop_duplicates,
-            max_length=int(max_length) if max_length.isdecimal() else max_length, model=_split(model),
-            methods=_split(methods),
-            fractions=[_number(part) for part in _split(fractions)], budget=_split(budget) if budget else None, seeds=seeds,
-            tune=tune, name=name, until_decided=question or False, time_limit=time_limit, store=store, workers=workers,
-            device=device, allow_pickle=allow_pickle,
+            train, text, label, test=test, text_pair=text_pair, kind=kind, label_separator=label_separator,
+            threshold=threshold if threshold == "tuned" else _number(threshold, "threshold", "give a number like 0.5, or tuned"),
+            delimiter=delimiter, quoting=quoting, skip_empty=skip_empty, metric=metric, positive=positive,
+            drop_duplicates=drop_duplicates, max_length=int(max_length) if max_length.isdecimal() else max_length,
+            model=_split(model), methods=_split(methods), fractions=[_number(part) for part in _split(fractions)],
+            budget=_split(budget) if budget else None, seeds=seeds, tune=tune, name=name, until_decided=question or False,
+            time_limit=time_limit, store=store, workers=workers, device=device, allow_pickle=allow_pickle,
         )  # fmt: skip
     _run(
         asked.study, dry_run, question, asked.time_limit, workers=asked.workers, device=device, retry_failed=retry_failed,
@@ -278,8 +286,8 @@ def _split(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
-def _number(text: str) -> float:
+def _number(text: str, what: str = "fraction", remedy: str = "write fractions like 0.1,0.3,1") -> float:
     try:
         return float(text)
     except ValueError:
-        raise SpecError(f"fraction {text!r} is no number", "write fractions like 0.1,0.3,1") from None
+        raise SpecError(f"{what} {text!r} is no number", remedy) from None

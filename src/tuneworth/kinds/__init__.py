@@ -35,16 +35,16 @@ __all__ = [
     "evaluate",
     "find_kind",
     "get_kind",
+    "get_metric",
     "kind_of",
     "labels_of",
-    "metric_of",
     "pseudo_values",
     "register",
     "seen_kind",
 ]
 
 GROUP = "tuneworth.kinds"
-BUILT_IN = ("regression:Regression", "classification:Classification")
+BUILT_IN = ("multilabel:Multilabel", "regression:Regression", "classification:Classification")
 FALLBACK = "classification"
 """The kind of labels in which no other kind sees its own."""
 
@@ -118,7 +118,7 @@ def kind_of(metric: str, meaning: Meaning) -> Kind:
     raise ValueError(f"there is no metric {metric!r}; known: {', '.join(sorted(all_metrics()))}")
 
 
-def metric_of(name: str, meaning: Meaning) -> Metric:
+def get_metric(name: str, meaning: Meaning) -> Metric:
     """Raises ValueError for a metric that the kind does not have."""
     return kind_of(name, meaning).metrics[name]
 
@@ -130,13 +130,13 @@ def evaluate(
     finite."""
     if not np.isfinite(predictions).all():
         raise Diverged("the model's predictions are not finite")
-    return {name: metric_of(name, meaning).points(labels, predictions, meaning) for name in metrics}
+    return {name: get_metric(name, meaning).points(labels, predictions, meaning) for name in metrics}
 
 
 def pseudo_values(metric: str, labels: Array, predictions: Array, meaning: Meaning = Meaning()) -> Array:
     """What each test example contributes to a metric, in points: (trials, n). `predictions`: (trials, n, ...). Raises
     ValueError."""
-    return metric_of(metric, meaning).pseudo_values(labels, predictions, meaning)
+    return get_metric(metric, meaning).pseudo_values(labels, predictions, meaning)
 
 
 class _Task(Protocol):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -37,6 +37,10 @@ class Read:
     """Of the classes, by number; None: numbers."""
     notes: tuple[str, ...] = ()
     """How they were read, a sentence each, where that could be otherwise."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """What else decides the answers, and is thus part of the task's fingerprint: `Kind.fit` gets it."""
+    manner: Mapping[str, Any] = field(default_factory=dict)
+    """How answers are to be written, which is no part of it: `Kind.fit` gets it too."""
 
 
 class Codec(Frozen):
@@ -64,6 +68,15 @@ class Codec(Frozen):
     def chance(self) -> float:
         """The loss of a model that knows nothing but how frequent answers are."""
         raise NotImplementedError
+
+    @property
+    def settles(self) -> bool:
+        """Whether something is yet to be chosen on the validation split (`settled`)."""
+        return False
+
+    def settled(self, outputs: NDArray[np.float32], labels: Array, metric: Metric, meaning: Meaning) -> Codec:
+        """The codec with what is chosen by the metric, of the outputs and labels of the validation split."""
+        return self
 
     def encode(self, labels: Array) -> torch.Tensor:
         """Shape (n, ...): what `loss` compares outputs with."""
@@ -102,6 +115,8 @@ class Kind:
     codec: ClassVar[type[Codec]]
     metrics: ClassVar[Mapping[str, Metric]]
     strata: ClassVar[Strata]
+    optional_label: ClassVar[bool] = False
+    """Whether a row without a label is an answer."""
 
     auto_class: ClassVar[str] = "AutoModelForSequenceClassification"
     """transformers' class of a model with the head that it wants."""
@@ -141,8 +156,8 @@ class Kind:
         """What a task in the user's own files is scored with; the first is the primary one. `classes` 0: not known."""
         return tuple(self.metrics)
 
-    def fit(self, labels: Array, names: tuple[str, ...] | None) -> Codec:
-        """`labels`: of what is trained on."""
+    def fit(self, labels: Array, names: tuple[str, ...] | None, settings: Mapping[str, Any]) -> Codec:
+        """`labels`: of what is trained on; `names` and `settings`: as `read` gave them."""
         raise NotImplementedError
 
     def constant(self, labels: Array, metric: str, meaning: Meaning) -> Any:

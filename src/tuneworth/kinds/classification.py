@@ -191,7 +191,6 @@ class Classification(Kind):
 
     def sees(self, table: Table, task: FileTask) -> tuple[str, ...]:
         """Whatever no other kind has seen; whole numbers that could be amounts are said."""
-        assert task.label is not None
         found = found_numbers(table, task.label)
         if found is None or len(found) == 2:
             return ()
@@ -201,7 +200,6 @@ class Classification(Kind):
     def read(self, tables: Sequence[Table], task: FileTask) -> Read:
         """Class numbers, int64. Raises DataError: missing, one class only, seen once only, in test only."""
         name = task.label
-        assert name is not None
         for table in tables:
             no_missing(table, name)
         spelt = [[class_name(table, name, i) for i in range(len(table.where))] for table in tables]
@@ -244,7 +242,7 @@ class Classification(Kind):
     def default_metrics(self, classes: int) -> tuple[str, ...]:
         return ("accuracy", "macro_f1", "matthews", *(("f1",) if classes == 2 else ()))
 
-    def fit(self, labels: Array, names: tuple[str, ...] | None) -> Classes:  # noqa: ARG002
+    def fit(self, labels: Array, names: tuple[str, ...] | None, settings: Mapping[str, Any]) -> Classes:  # noqa: ARG002
         assert names is not None
         return Classes(labels=names)
 

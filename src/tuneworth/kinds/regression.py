@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -193,7 +193,6 @@ class Regression(Kind):
         """Where nine of ten labels are numbers and they are fractions, percentages, or whole numbers that look like no classes.
         Raises DataError where it cannot be told what numbers they are."""
         name = task.label
-        assert name is not None
         counts = found_numbers(table, name)
         if counts is None:
             return None
@@ -208,7 +207,6 @@ class Regression(Kind):
     def read(self, tables: Sequence[Table], task: FileTask) -> Read:
         """Float64. Raises DataError: missing, no number, not finite, all the same."""
         name = task.label
-        assert name is not None
         notation = notation_of(tables[0], name)
         targets = [_targets(table, name, notation) for table in tables]
         notes = [f"{name!r}: {notation.says}"] if notation.says else []
@@ -227,7 +225,7 @@ class Regression(Kind):
             raise DataError(f"{str(path)!r}: every target of the test part is {labels[0]:g}: nothing can be told apart on it",
                             "name a test file with other targets, or a larger test_fraction")  # fmt: skip
 
-    def fit(self, labels: Array, names: tuple[str, ...] | None) -> Numbers:  # noqa: ARG002
+    def fit(self, labels: Array, names: tuple[str, ...] | None, settings: Mapping[str, Any]) -> Numbers:  # noqa: ARG002
         return Numbers(mean=float(labels.mean()), scale=float(labels.std()) or 1.0)
 
     def constant(self, labels: Array, metric: str, meaning: Meaning) -> Any:  # noqa: ARG002

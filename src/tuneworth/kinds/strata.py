@@ -127,3 +127,38 @@ def _held(late: Array, share: float) -> NDArray[np.bool_]:
 
 def _last(spare: Indices, size: int) -> Indices:
     return spare[max(0, len(spare) - size) :]
+
+
+class ByLabels:
+    """Sets of labels: iterative stratification (Sechidis, Tsoumakas and Vlahavas, "On the stratification of multi-label data",
+    ECML PKDD 2011), as the package iterative-stratification has it.
+
+    The order is one of folds, each of which keeps the labels' frequencies, so that prefixes are stratified to within a fold.
+    """
+
+    promise = "train and validate"
+    FOLDS = 20
+    LEAST = 20
+    """Examples of a fold, at least."""
+
+    def order(self, labels: Array, share: float, seed: int) -> Seen:
+        rng = np.random.default_rng([seed, ORDER])
+        shuffled = rng.permutation(len(labels))
+        folds = max(1, min(self.FOLDS, len(labels) // self.LEAST))
+        part = _iterative(labels[shuffled], np.tile([1 - share, share], folds) / folds, rng)
+        place = np.lexsort((rng.random(len(labels)), part // 2))
+        return Seen(shuffled[place], part[place] % 2 == 1, 1)
+
+    def test(self, labels: Array, size: int, seed: int) -> Indices:
+        rng = np.random.default_rng([seed, TEST])
+        shuffled, share = rng.permutation(len(labels)), min(size, len(labels) - 1) / len(labels)
+        chosen = shuffled[_iterative(labels[shuffled], np.array([1 - share, share]), rng) == 1]
+        return chosen if len(chosen) else shuffled[:1]
+
+
+def _iterative(labels: Array, shares: NDArray[np.float64], rng: np.random.Generator) -> Indices:
+    from iterstrat.ml_stratifiers import IterativeStratification
+
+    chance = np.random.RandomState(rng.integers(2**32))
+    found: Indices = IterativeStratification(labels > 0, shares, chance)
+    return found

@@ -56,12 +56,13 @@ class PredictRequest(BaseModel):
 
 
 class Prediction(BaseModel):
-    """Classification: the likeliest label, its probability, every label's. Numbers: the value, twice.
+    """Classification: the likeliest label, its probability, every label's. Numbers: the value, twice. Several labels a text:
+    their list, how sure the least sure decision is, every label's probability.
 
     `cut`: the text has more tokens than the task's `max_length`, and what stands behind them was not read.
     """
 
-    label: str | float
+    label: str | float | list[Any]
     score: float
     probabilities: dict[str, float] | None
     cut: bool

@@ -45,6 +45,10 @@ class FileTask(Frozen):
     kind: str | None = None
     """The name of one in `kinds`; None: seen from the columns."""
     metric: str | None = None
+    label_separator: str | None = Field(None, min_length=1)
+    """Between several labels of a text, where they are no lists."""
+    threshold: Annotated[float, Field(gt=0, lt=1)] | Literal["tuned"] = 0.5
+    """The probability from which on a text is given a label, of several; tuned: chosen on the validation split."""
     positive: str | None = None
     """The class that F1 is of; else, of two, the rarer one in train."""
     drop_duplicates: bool = False

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tuneworth.kinds import Kind, Meaning, Metric, kind_of, metric_of
+from tuneworth.kinds import Kind, Meaning, Metric, get_metric, kind_of
 from tuneworth.stats.agreeing import Agreeing
 from tuneworth.stats.estimate import Estimate, over_seeds, settle
 from tuneworth.stats.location import Interval
@@ -34,7 +34,7 @@ class Answers:
 
     @property
     def _metric(self) -> Metric:
-        return metric_of(self.metric, self.meaning)
+        return get_metric(self.metric, self.meaning)
 
     @property
     def _kind(self) -> Kind:

@@ -53,7 +53,7 @@ def run_data_stream(job: Job, device: torch.device) -> Iterator[Event]:
 
     arrivals = arrange(data.train, task.kind, stream, trial.seed)
     chunks = partition(len(arrivals.which), stream.chunk)
-    codec = get_kind(task.kind).fit(arrivals.labels[arrivals.which[chunks[0]]], data.label_names)
+    codec = data.codec(task.kind, arrivals.labels[arrivals.which[chunks[0]]])
     tuned = tuned_model(job, codec.outputs, task.kind, device, precision)
     tokens = tokens_of(job, tuned.tokenizer, trial.task_fingerprint, "train", data.train)
 

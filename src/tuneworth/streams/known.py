@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 
 from tuneworth.events import Job
-from tuneworth.kinds import Codec, get_kind
+from tuneworth.kinds import Codec
 from tuneworth.streams import stream_of
 from tuneworth.streams.model import tokens_of
 from tuneworth.tasks import Task, TaskData
@@ -102,7 +102,7 @@ def known_tasks(job: Job) -> list[Known]:
         labels = data.train.labels
         split = take(labels, task.kind, min(1.0, (stream.length or len(labels)) / len(labels)), trial.seed)
         found.append(Known(name, fingerprint, task, data, split,
-                           get_kind(task.kind).fit(labels[split.train], data.label_names)))  # fmt: skip
+                           data.codec(task.kind, labels[split.train])))  # fmt: skip
     return found
 
 

@@ -6,7 +6,7 @@ import hashlib
 import importlib
 import pkgutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuneworth.errors import SpecError, did_you_mean
-from tuneworth.kinds import Meaning
+from tuneworth.kinds import Codec, Meaning, get_kind
 from tuneworth.spec import FileTask
 
 __all__ = ["Examples", "Task", "TaskData", "all_tasks", "fingerprint", "get_task"]
@@ -51,11 +51,19 @@ class TaskData:
     """Rows of the files that are no examples, since the user asked to skip them."""
     positive: int = 1
     """The class that F1 is of, where there are two."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """What else decides how a kind answers (`kinds.Read`)."""
+    manner: Mapping[str, Any] = field(default_factory=dict)
+    """How its answers are written."""
 
     @property
     def classes(self) -> int:
         """How many; 0 for numbers."""
         return len(self.label_names or ())
+
+    def codec(self, kind: str, labels: NDArray[Any]) -> Codec:
+        """What is known of the task's answers from `labels`, those that are trained on."""
+        return get_kind(kind).fit(labels, self.label_names, {**self.settings, **self.manner})
 
     def meaning(self, kind: str, whole: bool = True) -> Meaning:
         """What the labels mean to the metrics of that kind. Not `whole`: of a part that may lack a class."""
@@ -111,8 +119,10 @@ def fingerprint(task: Task, data: TaskData) -> str:
     digest = hashlib.sha256(repr((task.kind, task.metrics, data.label_names)).encode())
     if task.metrics[0] == "f1" and data.positive != 1:
         digest.update(f"|F1 of class {data.positive}".encode())
-    if task.metrics[0] == "macro_f1" and len(np.unique(data.test.labels)) < data.classes:
+    if task.metrics[0] == "macro_f1" and data.test.labels.ndim == 1 and len(np.unique(data.test.labels)) < data.classes:
         digest.update(b"|macro F1 over every class")
+    if data.settings:
+        digest.update(f"|{sorted(data.settings.items())}".encode())
     for part in (data.train, data.test):
         digest.update(f"|{len(part)}|{part.pairs is not None}|".encode())
         for text in [*part.texts, *(part.pairs or ())]:

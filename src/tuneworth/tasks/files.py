@@ -68,9 +68,10 @@ class DeclaredTask:
         read = [read_table(path, names, declared.form) for path in paths]
         read_notes = [note for table in read for note in table.notes]
         with _saying(read_notes):
-            tables = [_filled(table, names) for table in read] if declared.skip_empty else read
-            name, kind_notes = (declared.kind, ()) if declared.kind else seen_kind(tables[0], declared)
+            name, kind_notes = (declared.kind, ()) if declared.kind else seen_kind(read[0], declared)
             kind = get_kind(name)
+            needed = text_columns if kind.optional_label else names
+            tables = [_filled(table, needed) for table in read] if declared.skip_empty else read
             columns = [[texts_of(table, column) for column in text_columns] for table in tables]
             said = kind.read(tables, declared)
         if declared.metric is not None:
@@ -93,7 +94,7 @@ class DeclaredTask:
             notes.append(f"left out of train: {repeats:,} rows that repeat another, "
                          f"and {len(parts[0]) - len(train):,} whose text stands in test")  # fmt: skip
         left_out = sum(len(table.where) for table in read) - sum(len(table.where) for table in tables)
-        return name, TaskData(train, test, said.names, tuple(notes), left_out, positive)
+        return name, TaskData(train, test, said.names, tuple(notes), left_out, positive, said.settings, said.manner)
 
 
 @contextmanager
