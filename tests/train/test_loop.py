@@ -15,7 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from families import make_tokenizer
 from tuneworth.errors import Diverged
 from tuneworth.methods import get_method, method_options
-from tuneworth.methods._tune import tune
+from tuneworth.methods.apply import tune
 from tuneworth.models.load import load
 from tuneworth.spec import Budget, Recipe
 from tuneworth.train import flops

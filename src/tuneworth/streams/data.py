@@ -23,7 +23,7 @@ from tuneworth.spec import Chunk, Kind, TrialResult
 from tuneworth.streams import stream_of
 from tuneworth.streams.arrivals import Arrivals, arrange
 from tuneworth.streams.chunks import ChunkBatches, allotments, partition
-from tuneworth.streams.model import tokens_of, tuned_model
+from tuneworth.streams.model import ready_model, tokens_of
 from tuneworth.tasks import Task
 from tuneworth.tasks.metrics import evaluate
 from tuneworth.tasks.planned import planned_task
@@ -55,7 +55,7 @@ def run_data_stream(job: Job, device: torch.device) -> Iterator[Event]:
     arrivals = arrange(data.train, task.kind, stream, trial.seed)
     chunks = partition(len(arrivals.which), stream.chunk)
     targets = Targets.fit(task.kind, arrivals.labels[arrivals.which[chunks[0]]])
-    tuned = tuned_model(job, len(data.label_names or ("",)), task.kind, device, precision)
+    tuned = ready_model(job, len(data.label_names or ("",)), task.kind, device, precision)
     tokens = tokens_of(job, tuned.tokenizer, trial.task_fingerprint, "train", data.train)
 
     batches = ChunkBatches(tokens.lengths[arrivals.which], chunks, trial.recipe.batch_size,
