@@ -269,7 +269,16 @@ def show(rows: list[Row]) -> None:
     for row in rows:
         target = f"{row.target[0]:.0f} to {row.target[1]:.0f}" if row.target else ""
         met = {True: "met", False: "MISSED", None: ""}[row.met]
-        table.add_row(row.question, row.world, row.seeds, f"{row.percent:.1f}", f"{row.low:.1f} to {row.high:.1f}", str(row.cases), target, met)
+        table.add_row(
+            row.question,
+            row.world,
+            row.seeds,
+            f"{row.percent:.1f}",
+            f"{row.low:.1f} to {row.high:.1f}",
+            str(row.cases),
+            target,
+            met,
+        )
     Console(width=130).print(table)
 
 

@@ -87,7 +87,9 @@ def few(generator: np.random.Generator) -> Hard:
 def minority(generator: np.random.Generator) -> Hard:
     """F1 of a class that 8 to 30% of the examples are of; some methods collapse, to either class."""
     rates = _collapse(generator)
-    return Hard(draw(generator, _gaps(generator), rates, *_size(generator), metrics=["f1"], positives=(0.08, 0.3), other=0.8))
+    return Hard(
+        draw(generator, _gaps(generator), rates, *_size(generator), metrics=["f1"], positives=(0.08, 0.3), other=0.8)
+    )
 
 
 def rising(generator: np.random.Generator) -> Hard:
@@ -104,7 +106,9 @@ def rising(generator: np.random.Generator) -> Hard:
 
 def other_class(generator: np.random.Generator) -> Hard:
     """Collapses of which half answer the rarer class."""
-    return Hard(draw(generator, _gaps(generator), _collapse(generator), *_size(generator), metrics=["accuracy"], other=0.5))
+    return Hard(
+        draw(generator, _gaps(generator), _collapse(generator), *_size(generator), metrics=["accuracy"], other=0.5)
+    )
 
 
 def weak(generator: np.random.Generator) -> Hard:

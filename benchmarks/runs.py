@@ -333,10 +333,10 @@ def _tokenizer(source: str) -> Any:
 
 def _places(source: str) -> list[str]:
     """Where Tuneworth's lora is put: the query and value projections, by the ends of their names."""
-    from tuneworth.models.places import PLACES
+    from tuneworth.models.families import all_families
 
-    places = PLACES[json.loads((Path(source) / "config.json").read_text())["model_type"]]
-    return [places.query, places.value]
+    family = all_families()[json.loads((Path(source) / "config.json").read_text())["model_type"]]
+    return [family.stacks[0].query, family.stacks[0].value]
 
 
 def _child(name: str, *arguments: Any) -> dict[str, Any]:

@@ -11,10 +11,30 @@ PIECES = [*string.ascii_lowercase, *string.digits, *string.punctuation]
 VOCABULARY = [*SPECIAL, *PIECES, *(f"##{piece}" for piece in PIECES)]
 
 ENCODERS = ("bert", "roberta", "distilbert", "electra", "albert")
-"""The families that every method supports."""
+"""Encoders of BERT's shape."""
 WITHOUT_BIASES = ("llama", "modernbert")
-OTHERS = ("bart", "deberta-v2", "gpt2", "longformer", "mpnet", "t5", "xlnet")
+DECODERS = (
+    "gemma",
+    "gemma2",
+    "gemma3_text",
+    "gpt2",
+    "gpt_neox",
+    "mistral",
+    "opt",
+    "phi",
+    "phi3",
+    "qwen2",
+    "qwen3",
+    "smollm3",
+)
+OTHERS = ("bart", "deberta-v2", "longformer", "mpnet", "t5", *DECODERS)
 """What else people bring: each pads, counts places or reads its last layer in a way of its own."""
+UNNAMED = "xlnet"
+"""A type that no file of models/families names."""
+NAMED = (*ENCODERS, *WITHOUT_BIASES, *OTHERS)
+"""Every family with a file there, but for those that differ from one of these in name alone."""
+WITHOUT_PAD = ("gpt2", "gpt_neox", "llama", "mistral", "phi")
+"""Those whose tokenizer has no padding token here."""
 
 _COMMON = {
     "vocab_size": len(VOCABULARY),
@@ -51,6 +71,25 @@ _CONFIG: dict[str, dict[str, Any]] = {
         "norm_rel_ebd": "layer_norm", "position_biased_input": False, "type_vocab_size": 0,
     },
     "gpt2": {"pad_token_id": None, "bos_token_id": 3, "eos_token_id": 3},
+    "gpt_neox": {"pad_token_id": None, "bos_token_id": 3, "eos_token_id": 3, "rotary_pct": 0.5},
+    "opt": {"ffn_dim": 64, "word_embed_proj_dim": 32, "bos_token_id": 2, "eos_token_id": 3, "intermediate_size": None},
+    "phi": {"pad_token_id": None, "bos_token_id": 3, "eos_token_id": 3},
+    "phi3": {"bos_token_id": 2, "eos_token_id": 3},
+    "mistral": {
+        "num_key_value_heads": 2, "pad_token_id": None, "bos_token_id": 2, "eos_token_id": 3, "sliding_window": 16,
+    },
+    "qwen2": {"num_key_value_heads": 2, "bos_token_id": 2, "eos_token_id": 3},
+    "qwen3": {"num_key_value_heads": 2, "head_dim": 8, "bos_token_id": 2, "eos_token_id": 3},
+    "gemma": {"num_key_value_heads": 4, "head_dim": 8, "bos_token_id": 2, "eos_token_id": 3},
+    "gemma2": {
+        "num_key_value_heads": 2, "head_dim": 8, "bos_token_id": 2, "eos_token_id": 3, "sliding_window": 16,
+        "query_pre_attn_scalar": 8,
+    },
+    "gemma3_text": {
+        "num_key_value_heads": 2, "head_dim": 8, "bos_token_id": 2, "eos_token_id": 3, "sliding_window": 16,
+        "query_pre_attn_scalar": 8, "layer_types": ["sliding_attention", "full_attention"],
+    },
+    "smollm3": {"num_key_value_heads": 2, "bos_token_id": 2, "eos_token_id": 3},
     "longformer": {"attention_window": [16, 16], "type_vocab_size": 1, "bos_token_id": 2, "eos_token_id": 3},
     "mpnet": {"bos_token_id": 2, "eos_token_id": 3},
     "t5": {
@@ -101,7 +140,7 @@ _TEMPLATES = {
 
 
 def make_tokenizer(family: str) -> Any:
-    """Words become lower-case letters, so that no text is unknown. GPT-2's and Llama's have no padding token."""
+    """Words become lower-case letters, so that no text is unknown. Those of WITHOUT_PAD have no padding token."""
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast
 
@@ -120,5 +159,5 @@ def make_tokenizer(family: str) -> Any:
         unk_token="[UNK]",
         eos_token="[SEP]",
         **({"padding_side": "left", "pad_token_type_id": 3} if family == "xlnet" else {}),
-        **({} if family in ("gpt2", "llama") else {"pad_token": "[PAD]", "cls_token": "[CLS]", "sep_token": "[SEP]"}),
+        **({} if family in WITHOUT_PAD else {"pad_token": "[PAD]", "cls_token": "[CLS]", "sep_token": "[SEP]"}),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,17 @@ from tuneworth import models
 from tuneworth.deltas import DeltaInfo, save_delta
 from tuneworth.kinds.classification import Classes
 from tuneworth.kinds.regression import Numbers
-from tuneworth.methods import get_method, method_options
-from tuneworth.methods._tune import tune
-from tuneworth.models.load import load
+from tuneworth.methods import get_method
+from tuneworth.tuned import tuned_model
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a trial says that decides its tuned model."""
+
+    kind: str
+    options: dict[str, Any]
+    seed: int
 
 
 def make_delta(
@@ -24,9 +33,9 @@ def make_delta(
     """A delta of `method` for the model in `base`; `labels` 0 makes a regression task, of mean 3 and deviation 2."""
     ref, kind = models.resolve(str(base)), "classification" if labels else "regression"
     random = torch.Generator().manual_seed(seed)
-    loaded = load(ref.source, labels or 1, kind, random)
-    names = tune(loaded, get_method(method), method_options(get_method(method), options or {}), random)
-    parameters = dict(loaded.model.named_parameters())
+    asked = Asked(method, options or {}, seed)
+    tuned = tuned_model(asked, ref.source, labels or 1, kind)  # type: ignore[arg-type]
+    names, parameters = tuned.names, dict(tuned.model.named_parameters())
     with torch.no_grad():
         for name in names:
             parameters[name].add_(move * torch.randn(parameters[name].shape, generator=random))

@@ -10,25 +10,30 @@ from typing import Any
 from pydantic import ValidationError
 
 from tuneworth.errors import SpecError, did_you_mean
-from tuneworth.methods import get_method, method_options
+from tuneworth.methods import get_method, method_options, settled
 from tuneworth.spec import MAX_TRIALS, SHORTEST, MethodVariant, Recipe, StreamTrial, StudySpec, TrialSpec
 
 
 def expand(
-    spec: StudySpec, models: Mapping[str, str], tasks: Mapping[str, str], lengths: Mapping[tuple[str, str], int] | None = None
+    spec: StudySpec, models: Mapping[str, str], tasks: Mapping[str, str], lengths: Mapping[tuple[str, str], int] | None = None,
+    sources: Mapping[str, str] | None = None,
 ) -> list[TrialSpec]:  # fmt: skip
     """Every trial of the study. `models` and `tasks`: name -> content fingerprint. `lengths`: by model and task, the tokens
-    at which texts are cut where the study leaves that to the data (SHORTEST where nothing is known of it).
+    at which texts are cut where the study leaves that to the data (SHORTEST where nothing is known of it). `sources`: model ->
+    directory, for options that depend on what the model is like.
 
     Order: seeds outermost, so that an interrupted study has whole seeds for every method rather than every seed of a
     few; trials with a budget in seconds last, since each needs the machine to itself. Raises SpecError.
     """
     _refuse_too_many(spec)
-    methods = {name: _tuning(name, spec) for name in spec.methods}
+    methods = {
+        (model, name): _tuning(name, spec, (sources or {}).get(model)) for model in spec.models for name in spec.methods
+    }
     budgets = sorted(spec.budgets, key=lambda budget: budget.timed)
     trials = [
         TrialSpec(
-            model=model, model_fingerprint=models[model], method=name, kind=methods[name][0], options=methods[name][1],
+            model=model, model_fingerprint=models[model], method=name, kind=methods[model, name][0],
+            options=methods[model, name][1],
             recipe=recipe, task=task, task_fingerprint=fingerprint, fraction=fraction, budget=budget, seed=seed,
             max_length=_length(spec, lengths or {}, model, stream.tasks[0] if stream else task),
             evaluations=spec.evaluations, precision=spec.precision, stream=stream,
@@ -40,7 +45,7 @@ def expand(
         for model, (task, fingerprint, stream), fraction, name in itertools.product(
             spec.models, _columns(spec, tasks), spec.fractions, spec.methods
         )
-        for recipe in methods[name][2]
+        for recipe in methods[model, name][2]
     ]  # fmt: skip
     _refuse_twins(trials)
     return trials
@@ -105,11 +110,12 @@ def _refuse_too_many(spec: StudySpec) -> None:
         raise SpecError(f"{product} are {count:,} trials, and a study has at most {MAX_TRIALS:,}", "ask less at once")
 
 
-def _tuning(name: str, spec: StudySpec) -> tuple[str, dict[str, Any], list[Recipe]]:
-    """(registered method, its options filled in, the recipes to try) of one of the study's methods."""
+def _tuning(name: str, spec: StudySpec, source: str | None = None) -> tuple[str, dict[str, Any], list[Recipe]]:
+    """(registered method, its options filled in, the recipes to try) of one of the study's methods, for the model in the
+    directory `source`."""
     variant = spec.method.get(name, MethodVariant(kind=name))
     method = get_method(variant.kind)
-    options = method_options(method, dict(variant.options)).model_dump(mode="json")
+    options = settled(method, method_options(method, dict(variant.options)), source).said()
     recipes = sweep(method.recipe, spec.recipe.get(name, {}), name)
     return variant.kind, options, recipes if spec.stream is None else [_stream_recipe(recipes, name, spec)]
 

@@ -88,8 +88,10 @@ def prepare(
     loaded = {name: (task, task.load(data_dir)) for name, task in tasks.items()}
     prints = {name: fingerprint(task, data) for name, (task, data) in loaded.items()}
     read = _read(spec, refs, loaded)
+    sources = {name: ref.source for name, ref in refs.items()}
     trials = plan.expand(
-        spec, {name: ref.fingerprint for name, ref in refs.items()}, prints, {at: one.max_length for at, one in read.items()}
+        spec, {name: ref.fingerprint for name, ref in refs.items()}, prints, {at: one.max_length for at, one in read.items()},
+        sources,
     )  # fmt: skip
     if spec.stream is not None:
         check_stream(spec, loaded)
@@ -99,9 +101,8 @@ def prepare(
             for seed in spec.seeds:
                 take(data.train.labels, task.kind, min(spec.fractions), seed)
     _check_places(trials, refs, allow_pickle)
-    _need_space(files, [ref.source for ref in refs.values()])
+    _need_space(files, list(sources.values()))
     sizes = {name: len(data.train) for name, (_, data) in loaded.items()}
-    sources = {name: ref.source for name, ref in refs.items()}
     return Prepared(trials, sources, trials, earlier, Tuning(spec.tune, spec.seeds, sizes), read)
 
 
@@ -130,24 +131,26 @@ def _check_places(trials: Sequence[TrialSpec], refs: Mapping[str, models.ModelRe
         del new[shown]
     if not new:
         return
+    for trial in new.values():
+        _check_fit(trial, refs[trial.model].source, allow_pickle)
+    fits.remember(new)
+
+
+def _check_fit(trial: TrialSpec, source: str, allow_pickle: bool) -> None:
+    """Raises ModelError where the model in the directory `source` has no place for the trial's method, SpecError where the
+    method cannot be built as its options ask."""
     import torch
 
-    from tuneworth.methods import get_method, method_options
-    from tuneworth.methods._tune import outline, tune
     from tuneworth.models.load import load
+    from tuneworth.tuned import apply_to, shapes_of
 
-    for trial in new.values():
-        method = get_method(trial.kind)
-        chance = torch.Generator().manual_seed(0)
-        model = load(refs[trial.model].source, 2, "classification", chance, allow_pickle)
-        options = method_options(method, dict(trial.options))
-        _need_memory(trial, outline(model, method, options))
-        try:
-            tune(model, method, options, chance)
-        except (RuntimeError, TypeError, MemoryError) as error:  # a size beyond what any tensor may have
-            raise SpecError(f"method {trial.method!r} ({_said(trial)}) cannot be built for {trial.model!r}: {first_line(error)}",
-                            "check its options") from error  # fmt: skip
-    fits.remember(new)
+    loaded = load(source, 2, "classification", torch.Generator().manual_seed(0), allow_pickle)
+    _need_memory(trial, shapes_of(loaded, trial))
+    try:
+        apply_to(loaded, trial)
+    except (RuntimeError, TypeError, ValueError, MemoryError) as error:  # a size beyond what any tensor may have
+        raise SpecError(f"method {trial.method!r} ({_said(trial)}) cannot be built for {trial.model!r}: {first_line(error)}",
+                        "check its options") from error  # fmt: skip
 
 
 def _need_memory(trial: TrialSpec, shapes: Mapping[str, Sequence[int]] | None) -> None:

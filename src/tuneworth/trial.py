@@ -17,9 +17,6 @@ from tuneworth.deltas.files import DeltaInfo, save_delta
 from tuneworth.errors import TrialError, UserError
 from tuneworth.events import Event, Failed, Finished, Halted, Job, Progress
 from tuneworth.kinds import Codec, baseline, evaluate, get_kind, get_metric
-from tuneworth.methods import get_method, method_options
-from tuneworth.methods._tune import tune
-from tuneworth.models.load import load
 from tuneworth.results.predictions import Predictions
 from tuneworth.spec import FileTask, TrialResult
 from tuneworth.streams import run_stream
@@ -27,7 +24,7 @@ from tuneworth.tasks import Task, TaskData
 from tuneworth.tasks.planned import planned_task
 from tuneworth.tasks.splits import take
 from tuneworth.train import device as devices
-from tuneworth.train import flops, rng
+from tuneworth.train import rng
 from tuneworth.train.batches import Batches, Inputs, tokenize_cached
 from tuneworth.train.checkpoint import Checkpointer, LoopState
 from tuneworth.train.clock import Clock
@@ -35,6 +32,7 @@ from tuneworth.train.evaluate import logits
 from tuneworth.train.fast import kernels, lay_out
 from tuneworth.train.features import Frozen
 from tuneworth.train.loop import Training, Validation, train
+from tuneworth.tuned import training_cost, tuned_model
 from tuneworth.writing import disk_problem
 
 PROGRESS_SECONDS = 0.1
@@ -78,17 +76,13 @@ def _run(job: Job, device: torch.device) -> Iterator[Event]:
     codec = data.codec(task.kind, data.train.labels[split.train])
 
     # The model: pre-trained, with a fresh head, tuned by the method; what is frozen stays as it is.
-    loaded = load(job.model_source, codec.outputs, task.kind, rng.generator(trial.seed, "head"), job.allow_pickle)
-    method = get_method(trial.kind)
-    options = method_options(method, dict(trial.options))
-    names = tune(loaded, method, options, rng.generator(trial.seed, "delta"))
-    model = loaded.model
-    cost = flops.count(model, loaded.tokenizer, (trial.model_fingerprint, trial.kind, repr(options), codec.outputs))
+    tuned = tuned_model(trial, job.model_source, codec.outputs, task.kind, job.allow_pickle)
+    model, cost = tuned.model, training_cost(trial, tuned, codec.outputs)
     lay_out(model, device, precision)
 
     kept = f"{trial.model_fingerprint}-{trial.task_fingerprint}-{trial.max_length}"
     tokens, test_tokens = (
-        tokenize_cached(job.files / "tokens" / f"{kept}-{name}.safetensors", loaded.tokenizer, part, trial.max_length)
+        tokenize_cached(job.files / "tokens" / f"{kept}-{name}.safetensors", tuned.tokenizer, part, trial.max_length)
         for name, part in (("train", data.train), ("test", data.test))
     )
 
@@ -109,7 +103,7 @@ def _run(job: Job, device: torch.device) -> Iterator[Event]:
     clock = Clock(trial.budget, batches.steps_per_epoch, device)
     checkpointer = Checkpointer(job.checkpoint_path, job.checkpoint_seconds)
     inputs: Inputs = tokens
-    frozen = Frozen(model) if trial.kind == "head" else None
+    frozen = Frozen(model) if trial.kind == "head" and get_kind(task.kind).reads == "text" else None
     if frozen and (features := frozen.features(tokens, batches, split, cost, clock, precision, kept)):
         inputs, cost = features
     run = Training(model, codec, inputs, targets, split.train, validate, trial.recipe,
@@ -137,7 +131,7 @@ def _run(job: Job, device: torch.device) -> Iterator[Event]:
     if frozen:
         frozen.give_back()
     environment = {**devices.environment(device, precision), "kernels": kernels(model)}
-    tensors = {name: p for name, p in model.named_parameters() if name in set(names)}
+    tensors = {name: p for name, p in model.named_parameters() if name in set(tuned.names)}
     size = sum(p.numel() * p.element_size() for p in tensors.values())
     if job.keep_delta:
         size = save_delta(job.delta_path, tensors, _info(job, task, data, codec, metrics, environment))

@@ -23,7 +23,7 @@ from tuneworth.errors import DeltaError
 from tuneworth.kinds.classification import Classes
 from tuneworth.kinds.regression import Numbers
 from tuneworth.methods import all_methods, get_method, method_options
-from tuneworth.methods._tune import tune
+from tuneworth.methods.apply import tune
 from tuneworth.models.load import load
 
 TEXTS = ["a cat sat on the mat", "no", "dogs bark at night, loudly", "the report was late"]

@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 
 from families import ENCODERS, make_model_dir
 from tuneworth.methods import Method, all_methods, get_method, method_options
-from tuneworth.methods._tune import tune
+from tuneworth.methods.apply import tune
 from tuneworth.models.load import Loaded, load
 
 TEXTS = ["a cat sat on the mat", "no", "dogs bark at night, loudly", "the report was late"]

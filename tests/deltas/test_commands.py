@@ -18,7 +18,7 @@ from conftest import silent
 from families import make_config, make_model_dir
 from tuneworth.deltas import DeltaInfo, Predictor, read_info, save_delta
 from tuneworth.methods import get_method, method_options
-from tuneworth.methods._tune import tune
+from tuneworth.methods.apply import tune
 from tuneworth.models.load import Loaded
 from tuneworth.study import Study
 

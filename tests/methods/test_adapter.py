@@ -188,8 +188,8 @@ def test_gradient_checkpointing_gives_the_same_gradients() -> None:
 
 
 def test_other_architectures_are_named() -> None:
-    with pytest.raises(ModelError, match="'llama'") as caught:
-        apply(make("llama"), "houlsby")
+    with pytest.raises(ModelError, match="'xlnet'") as caught:
+        apply(make("xlnet"), "houlsby")
     assert "distilbert" in caught.value.remedy
 
 

@@ -10,8 +10,9 @@ import torch
 
 from families import ENCODERS, WITHOUT_BIASES, make_config, make_model_dir
 from tuneworth.errors import ModelError
-from tuneworth.methods import get_method, method_options
-from tuneworth.methods._tune import tune
+from tuneworth.methods import get_method, method_options, settled
+from tuneworth.methods.apply import tune
+from tuneworth.models import has_biases
 from tuneworth.models.load import Loaded, load
 
 
@@ -54,16 +55,71 @@ def test_subset(family: str, tmp_path: Path) -> None:
     assert sum(parameters[n].numel() for n in names) == len(names) // 2 * (32 + 64)
 
 
-def test_the_subset_needs_a_family_whose_places_are_known(tmp_path: Path) -> None:
+@pytest.mark.parametrize("subset", ["query+intermediate", "value"])
+@pytest.mark.parametrize("family", ["gpt2", "gpt_neox", "phi3", "modernbert"])
+def test_of_a_fused_projection_the_part_that_is_named_is_trained(family: str, subset: str, tmp_path: Path) -> None:
+    """A key's bias changes no softmax, and no gradient reaches it: what moves beside that is what the subset names."""
+    loaded = tiny(family, tmp_path)
+    names = set(bitfit(loaded, subset=subset)) - loaded.head
+    projection = {"gpt2": "c_attn", "gpt_neox": "query_key_value", "phi3": "qkv_proj", "modernbert": "Wqkv"}[family]
+    (first, *_) = sorted(name for name in names if projection in name)
+    assert len(names) == (4 if subset == "query+intermediate" else 2)
+    tokens = torch.randint(5, 60, (3, 9), generator=torch.Generator().manual_seed(0))
+    loaded.model.train()(tokens).logits.square().sum().backward()
+    moved = loaded.model.get_parameter(first).grad != 0  # type: ignore[operator]
+    if family == "gpt_neox":  # (heads, query key value, width)
+        moved = moved.view(4, 3, 8)[:, 0 if subset.startswith("query") else 2].all(-1)
+        assert moved.all()
+    else:
+        thirds = moved.view(3, -1)
+        assert thirds[0 if subset.startswith("query") else 2].all()
+    rest = loaded.model.get_parameter(first).grad.count_nonzero()  # type: ignore[union-attr]
+    assert rest == len(loaded.model.get_parameter(first)) // 3
+
+
+def test_the_subset_needs_a_family_whose_parts_are_named(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="query\\+intermediate"):
-        bitfit(tiny("modernbert", tmp_path), subset="query+intermediate", add_missing=True)
+        bitfit(tiny("xlnet", tmp_path), subset="query+intermediate", add_missing=True)
 
 
 @pytest.mark.parametrize("family", WITHOUT_BIASES)
 def test_a_model_without_biases_needs_add_missing(family: str, tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=family) as caught:
-        bitfit(tiny(family, tmp_path))
-    assert "add_missing = true" in caught.value.remedy
+    for subset in ("all", "value"):
+        with pytest.raises(ModelError, match=family) as caught:
+            bitfit(tiny(family, tmp_path), add_missing=False, subset=subset)
+        assert "add_missing = true" in caught.value.remedy
+
+
+@pytest.mark.parametrize("family", [*ENCODERS, "llama", "modernbert", "t5", "gemma", "qwen2", "gpt2"])
+def test_biases_are_added_by_themselves_where_there_are_none_at_all(family: str, tmp_path: Path) -> None:
+    source = str(make_model_dir(family, tmp_path))
+    none = family in ("llama", "modernbert", "t5", "gemma")
+    method = get_method("bitfit")
+    options = settled(method, method_options(method, {}), source)
+    assert options.said() == {"subset": "all", "add_missing": none}
+    assert settled(method, method_options(method, {"add_missing": not none}), source).said()["add_missing"] is not none
+    loaded = load(source, 2, "classification", torch.Generator().manual_seed(0))
+    before = {name for name, _ in loaded.model.named_parameters()}
+    bitfit(loaded)
+    assert ({name for name, _ in loaded.model.named_parameters()} > before) is none
+
+
+def test_a_heads_bias_is_no_bias_of_the_base_model(tmp_path: Path) -> None:
+    from transformers import AutoModelForMaskedLM
+
+    source = make_model_dir("modernbert", tmp_path)
+    AutoModelForMaskedLM.from_pretrained(source).save_pretrained(source)
+    assert not has_biases(str(source))
+
+
+def test_pickled_weights_are_looked_into_too(tmp_path: Path) -> None:
+    from safetensors.torch import load_file
+
+    for family in ("bert", "llama"):
+        source = make_model_dir(family, tmp_path / family)
+        torch.save(load_file(source / "model.safetensors"), source / "pytorch_model.bin")
+        (source / "model.safetensors").unlink()
+        assert has_biases(str(source)) is (family == "bert")
 
 
 @pytest.mark.parametrize("family", WITHOUT_BIASES)

@@ -10,7 +10,7 @@ import torch
 
 from families import make_model_dir
 from tuneworth.methods import get_method, method_options
-from tuneworth.methods._tune import tune
+from tuneworth.methods.apply import tune
 from tuneworth.models.load import Loaded, load
 
 

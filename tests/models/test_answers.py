@@ -11,7 +11,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from families import ENCODERS, OTHERS, WITHOUT_BIASES, make_model_dir
+from families import NAMED, UNNAMED, make_model_dir
 from tuneworth.models.load import load
 from tuneworth.spec import Precision
 from tuneworth.train.batches import collate, tokenize
@@ -23,7 +23,7 @@ from tuneworth.train.flops import count
 CPU = torch.device("cpu")
 TEXTS = ["a cat", "two black dogs bark " * 4, "it [PAD] was [PAD]", "so [SEP] it ends [SEP]", "x"]
 """Of 1 to 69 tokens; some hold the very marks that pad and end."""
-FAMILIES = (*ENCODERS, *WITHOUT_BIASES, *OTHERS)
+FAMILIES = (*NAMED, UNNAMED)
 Made = Callable[[str], Path]
 
 

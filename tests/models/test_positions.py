@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from families import ENCODERS, OTHERS, WITHOUT_BIASES, make_model_dir
+from families import NAMED, UNNAMED, make_model_dir
 from tuneworth.errors import SpecError
 from tuneworth.models._files import known_types
 from tuneworth.models.load import load
@@ -17,11 +17,11 @@ from tuneworth.models.positions import AFTER_PADDING, check_length, positions
 from tuneworth.study import Study
 
 BOUNDS = {"roberta": 159, "mpnet": 158, "longformer": 159, "bert": 160, "distilbert": 160, "electra": 160, "albert": 160,
-          "bart": 160, "gpt2": 160}  # fmt: skip
+          "bart": 160, "gpt2": 160, "opt": 160}  # fmt: skip
 """Of the tiny models, whose padding token is number 0, though MPNet always counts from behind 1; others have no bound."""
 
 
-@pytest.mark.parametrize("family", [*ENCODERS, *WITHOUT_BIASES, *OTHERS])
+@pytest.mark.parametrize("family", [*NAMED, UNNAMED])
 def test_a_text_of_just_so_many_tokens_can_be_read(family: str, tmp_path: Path) -> None:
     source = str(make_model_dir(family, tmp_path))
     most = positions(source)

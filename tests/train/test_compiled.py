@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from families import make_model_dir
 from tuneworth.methods import get_method, method_options
-from tuneworth.methods._tune import tune
+from tuneworth.methods.apply import tune
 from tuneworth.models.load import load
 from tuneworth.train.fast import compiled, kernels, lay_out, speed_up
 from tuneworth.train.fast.adamw import CompiledAdamW

@@ -10,16 +10,15 @@ import torch
 from families import ENCODERS, WITHOUT_BIASES, make_model_dir
 from tuneworth.kinds.classification import Classes
 from tuneworth.methods import all_methods, get_method, method_options
-from tuneworth.methods._tune import tune
-from tuneworth.models._files import known_types
+from tuneworth.methods.apply import tune
+from tuneworth.models.families import all_families, layers
 from tuneworth.models.load import load
-from tuneworth.models.places import layers
 from tuneworth.spec import Budget, Precision, Recipe
 from tuneworth.train import flops
 from tuneworth.train.batches import Batches, tokenize
 from tuneworth.train.checkpoint import Checkpointer, LoopState
 from tuneworth.train.clock import Clock
-from tuneworth.train.fast import ADDING, adamw, kernels, lay_out, speed_up
+from tuneworth.train.fast import adamw, kernels, lay_out, speed_up
 from tuneworth.train.fast.attention import attention
 from tuneworth.train.fast.dropout import ByteDropout, byte_dropout
 from tuneworth.train.fast.gelu import CompiledGELU
@@ -108,9 +107,9 @@ def test_the_last_layer_works_on_the_first_token_alone(family: str, tmp_path: Pa
         str(make_model_dir(family, tmp_path / family)), 2, "classification", torch.Generator().manual_seed(0)
     ).model
     speed_up(model)
-    (*_, (layer, places)) = layers(model, "this test")
+    (*_, (layer, block)) = layers(model, "this test")
     shapes = []
-    layer.get_submodule(places.ffn_in).register_forward_hook(lambda _, args, __: shapes.append(tuple(args[0].shape)))
+    layer.get_submodule(block.ffn_reads).register_forward_hook(lambda _, args, __: shapes.append(tuple(args[0].shape)))
     model.eval()(input_ids=torch.randint(5, 60, (3, 11)))
     assert shapes[-1] == ((3, 11, 32) if family == "albert" else (3, 1, 32))
 
@@ -220,15 +219,16 @@ def test_adapters_still_act_in_the_fast_model(family: str, tmp_path: object) -> 
     assert (outputs[0] - plain).abs().max() > 1e-2
 
 
-def test_attention_that_adds_to_its_scores_is_left_alone() -> None:
+def test_families_whose_attention_is_replaced_have_nothing_more_than_it_has() -> None:
     """What a family's own eager attention takes, or reads off its module, that the fast one has no place for."""
     from transformers import models
 
     known = {"module", "query", "key", "value", "attention_mask", "scaling", "dropout", "kwargs", "sliding_window"}
     known |= {"training", "num_key_value_groups", "head_dim"}  # the mask has the window; grouped heads are left alone
-    found = set()
-    for kind in known_types():
-        for file in Path(models.__file__).parent.glob(f"{kind.replace('-', '_')}/modeling_*.py"):
+    more = {}
+    for kind in all_families():
+        folder = kind.replace("-", "_").removesuffix("_text")
+        for file in Path(models.__file__).parent.glob(f"{folder}/modeling_*.py"):
             _, start, rest = file.read_text(encoding="utf-8").partition("\ndef eager_attention_forward(")
             tree = ast.parse((start + rest).partition("\n\n\n")[0])
             names = {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
@@ -237,8 +237,32 @@ def test_attention_that_adds_to_its_scores_is_left_alone() -> None:
                 for node in ast.walk(tree)
                 if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "module"
             }
-            found |= {kind} if names - known else set()
-    assert {"t5", "gemma2", "gpt_oss"} <= found <= ADDING
+            more[kind] = (names - known) if start else {"an attention of its own"}
+    assert {"t5", "gemma2", "mpnet"} <= {kind for kind, names in more.items() if names}
+    assert not [kind for kind, family in all_families().items() if "attention" in family.fast and more[kind]]
+
+
+def test_a_model_of_no_named_family_stays_as_transformers_made_it(tmp_path: Path) -> None:
+    source = str(make_model_dir("xlnet", tmp_path))
+    model = load(source, 2, "classification", torch.Generator().manual_seed(0)).model
+    before = [type(module) for module in model.modules()]
+    lay_out(model, torch.device("cpu"), "fp32")
+    assert [type(module) for module in model.modules()] == before
+    assert "'xlnet', whose parts nobody has named" in kernels(model)
+
+
+def test_a_head_that_reads_every_token_gets_every_token(tmp_path: Path) -> None:
+    from transformers import BertForTokenClassification
+
+    model = BertForTokenClassification.from_pretrained(make_model_dir("bert", tmp_path)).eval()
+    ids = torch.randint(5, 60, (3, 11), generator=torch.Generator().manual_seed(1))
+    mask = torch.ones_like(ids)
+    mask[1, 6:] = 0
+    expected = model(input_ids=ids, attention_mask=mask).logits[mask.bool()]
+    speed_up(model)
+    assert model.config._attn_implementation == "tuneworth_cpu"
+    found = model(input_ids=ids, attention_mask=mask).logits[mask.bool()]
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

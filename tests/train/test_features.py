@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from families import ENCODERS, OTHERS, make_model_dir
 from tuneworth.events import Finished, Job, Progress
 from tuneworth.methods import get_method, method_options
-from tuneworth.methods._tune import tune
+from tuneworth.methods.apply import tune
 from tuneworth.models.load import Loaded, load
 from tuneworth.prepare import prepare
 from tuneworth.spec import Budget, TrialResult

@@ -16,7 +16,7 @@ from families import make_tokenizer
 from tuneworth.errors import Diverged
 from tuneworth.kinds.classification import Classes
 from tuneworth.methods import get_method, method_options
-from tuneworth.methods._tune import tune
+from tuneworth.methods.apply import tune
 from tuneworth.models.load import load
 from tuneworth.spec import Budget, Recipe
 from tuneworth.train import flops

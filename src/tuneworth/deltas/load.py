@@ -9,12 +9,13 @@ from pathlib import Path
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from tuneworth import methods, models
+from tuneworth import models
 from tuneworth.deltas.files import DeltaInfo, read_info, read_tensors
 from tuneworth.errors import DeltaError
-from tuneworth.methods._tune import outline, tune
 from tuneworth.models.load import Loaded, load
 from tuneworth.models.positions import positions
+from tuneworth.train import rng
+from tuneworth.tuned import apply_to, shapes_of
 from tuneworth.words import first_line
 
 
@@ -54,8 +55,8 @@ def load_tuned(directory: Path, model: str | None = None, allow_pickle: bool = F
         raise DeltaError(f"{str(directory)!r} was made for {info.base!r} (content {info.base_fingerprint}), not for "
                          f"{ref.name!r} (content {ref.fingerprint})", "name the right base with --model")  # fmt: skip
     check_length(directory, info, ref.source)
-    # Initial values are drawn, then replaced; the seed only has to be some seed.
-    loaded = load(ref.source, info.codec.outputs, info.task_kind, torch.Generator().manual_seed(0), allow_pickle)
+    chance = rng.generator(info.seed, "head")  # drawn, then replaced
+    loaded = load(ref.source, info.codec.outputs, info.task_kind, chance, allow_pickle)
     names = put(loaded, directory, info, tensors)
     return Tuned(info, loaded.model.eval(), loaded.tokenizer, tuple(names), loaded.head, ref.source)
 
@@ -69,17 +70,16 @@ def check_length(directory: Path, info: DeltaInfo, source: str) -> None:
 
 
 def put(loaded: Loaded, directory: Path, info: DeltaInfo, tensors: Mapping[str, torch.Tensor]) -> list[str]:
-    """Tune `loaded.model` as the delta's method does and give it what was learnt. Returns the trained parameters' names.
+    """Tune `loaded.model` as the delta's method does, by its own seed, and give it what was learnt. Returns the trained
+    parameters' names.
 
     The trained parameters get memory of their own, in float32; all others keep theirs, which other models may share.
     Raises DeltaError where the tensors do not fit, before anything of their method's size is built.
     """
-    method = methods.get_method(info.kind)
-    options = methods.method_options(method, dict(info.options))
-    _compare(directory, info, outline(loaded, method, options), tensors)
+    _compare(directory, info, shapes_of(loaded, info), tensors)
     try:
-        names = tune(loaded, method, options, torch.Generator().manual_seed(0))
-    except (RuntimeError, TypeError, MemoryError) as error:
+        names = apply_to(loaded, info)
+    except (RuntimeError, TypeError, ValueError, MemoryError) as error:
         raise DeltaError(f"{str(directory)!r}: its method {info.method!r} cannot be built: {first_line(error)}",
                          "copy the delta again, or tune again") from error  # fmt: skip
     parameters = {name: loaded.model.get_parameter(name) for name in names}

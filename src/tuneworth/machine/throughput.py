@@ -119,23 +119,19 @@ def _stepper(trial: TrialSpec, source: str, length: int) -> Callable[[], None]:
     """A training step of the trial's model as the trial lays it out."""
     import torch
 
-    from tuneworth.methods import get_method, method_options
-    from tuneworth.methods._tune import tune
-    from tuneworth.models.load import load
     from tuneworth.train import device as devices
     from tuneworth.train.batches import stand_in
     from tuneworth.train.fast import lay_out
     from tuneworth.train.optim import make_optimizer
+    from tuneworth.tuned import tuned_model
 
-    cpu, chance = torch.device("cpu"), torch.Generator().manual_seed(0)
+    cpu = torch.device("cpu")
     precision = devices.resolve_precision(trial.precision, cpu)
-    method = get_method(trial.kind)
-    loaded = load(source, 2, "classification", chance, allow_pickle=True)  # the study was refused if it may not
-    tune(loaded, method, method_options(method, dict(trial.options)), chance)
-    lay_out(loaded.model, cpu, precision)
-    model = loaded.model.train()
+    tuned = tuned_model(trial, source, 2, "classification", allow_pickle=True)  # the study was refused if it may not
+    lay_out(tuned.model, cpu, precision)
+    model = tuned.model.train()
     optimizer = make_optimizer(model, trial.recipe)
-    batch = stand_in(loaded.tokenizer, trial.recipe.batch_size, min(length, trial.max_length))
+    batch = stand_in(tuned.tokenizer, trial.recipe.batch_size, min(length, trial.max_length))
 
     def step() -> None:
         with devices.autocast(cpu, precision):

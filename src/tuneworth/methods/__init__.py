@@ -21,18 +21,31 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
 
-__all__ = ["Method", "Options", "all_methods", "get_method", "method_options"]
+__all__ = ["Method", "Options", "all_methods", "get_method", "method_options", "settled"]
 
 
 class Options(BaseModel):
     """A method's options; a method without any uses this class itself."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+    later: ClassVar[frozenset[str]] = frozenset()
+    """Options that came after trials with this method were stored: at their defaults they stay out of a trial's key."""
+
+    def said(self) -> dict[str, Any]:
+        """As a trial keeps them."""
+        fields = type(self).model_fields
+        at_default = {name for name in self.later if getattr(self, name) == fields[name].default}
+        return self.model_dump(mode="json", exclude=at_default)
 
 
 @runtime_checkable
 class Method(Protocol):
-    """One verb, `apply`. The engine freezes the model before it and makes the task head trainable after it."""
+    """One verb, `apply`. The engine freezes the model before it and makes the task head trainable after it.
+
+    A method whose options may leave something to the model has a second one, `settle(options, source)`: the options as they are
+    for the model in the directory `source`, with nothing left open, before the trial's key is made of them. `source` None: no
+    model is at hand.
+    """
 
     name: ClassVar[str]
     summary: ClassVar[str]
@@ -53,17 +66,25 @@ class Method(Protocol):
 
 @cache
 def all_methods() -> dict[str, Method]:
-    """Every registered method by name, in alphabetical order."""
+    """Every registered method by name, in alphabetical order. A module of this folder lists them in `METHODS`, or holds their
+    classes."""
     found: dict[str, Method] = {}
     for module in pkgutil.iter_modules(__path__):
         if not module.name.startswith("_"):
-            here = vars(importlib.import_module(f"{__name__}.{module.name}")).values()
-            own = (v for v in here if isinstance(v, type) and v.__module__ == f"{__name__}.{module.name}")
-            found |= {value.name: value() for value in own if hasattr(value, "name") and hasattr(value, "apply")}
+            found |= {method.name: method for method in _methods_of(f"{__name__}.{module.name}")}
     for entry in entry_points(group="tuneworth.methods"):
         method: Method = entry.load()()
         found[method.name] = method
     return dict(sorted(found.items()))
+
+
+def _methods_of(name: str) -> list[Method]:
+    module = importlib.import_module(name)
+    listed: list[Method] | None = getattr(module, "METHODS", None)
+    if listed is not None:
+        return listed
+    own = [v for v in vars(module).values() if isinstance(v, type) and v.__module__ == name]
+    return [value() for value in own if hasattr(value, "name") and hasattr(value, "apply")]
 
 
 def get_method(name: str) -> Method:
@@ -86,3 +107,10 @@ def method_options(method: Method, options: dict[str, Any]) -> Options:
                             did_you_mean(key, method.Options.model_fields)) from None  # fmt: skip
         raise SpecError(f"method {method.name!r}: option {key} = {first['input']!r}: {first['msg'].lower()}",
                         f"`tuneworth methods` shows the options of {method.name}") from None  # fmt: skip
+
+
+def settled(method: Method, options: Options, source: str | None) -> Options:
+    """`options` with nothing left open, for the model in the directory `source`; None: no model is at hand."""
+    settle = getattr(method, "settle", None)
+    found: Options = settle(options, source) if settle else options
+    return found

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 if TYPE_CHECKING:
     from tuneworth.methods.adapter import AdapterOptions
-    from tuneworth.models.places import Places
+    from tuneworth.models.families import Block
 
 _ACTIVATIONS: dict[str, type[nn.Module]] = {"gelu": nn.GELU, "relu": nn.ReLU, "silu": nn.SiLU, "tanh": nn.Tanh}
 
@@ -30,6 +30,7 @@ class Bottleneck(nn.Module):
         self.up = _linear(width, hidden, like.device)
         self.scale = scale
         self._read: Tensor | None = None
+        """What a first hook leaves for a second."""
         if options.init_scale is None:
             nn.init.kaiming_uniform_(self.down.weight, a=5**0.5, generator=generator)
         else:
@@ -52,7 +53,7 @@ class Bottleneck(nn.Module):
         return total + self.forward(norm.forward(total))  # forward, not the call: the call would run this hook again
 
     def read(self, module: nn.Module, args: tuple[Tensor]) -> None:  # noqa: ARG002
-        """Forward pre-hook of a sub-layer's first module: take x, for `write`."""
+        """Forward pre-hook of the module that reads a sub-layer's x: take f(x), for `write`."""
         self._read = self.forward(args[0])
 
     def write(self, module: nn.Module, args: Any, h: Tensor) -> Tensor:  # noqa: ARG002
@@ -61,17 +62,27 @@ class Bottleneck(nn.Module):
         h, self._read = h + self._read, None
         return h
 
+    def keep(self, module: nn.Module, args: tuple[Tensor]) -> None:  # noqa: ARG002
+        """Forward pre-hook of the norm before a sub-layer: take x, for `after_sum`."""
+        self._read = args[0]
+
+    def after_sum(self, module: nn.Module, args: Any, h: Tensor) -> Tensor:  # noqa: ARG002
+        """Forward hook of the same sub-layer's last module: h + f(x + h)."""
+        assert self._read is not None
+        x, self._read = self._read, None
+        return h + self.forward(x + h)
+
 
 def add_adapter(
     layer: nn.Module,
-    places: Places,
+    block: Block,
     beside: str,
     options: AdapterOptions,
     generator: torch.Generator,
     scale: float = 1.0,
 ) -> Bottleneck:
     """A new adapter of `layer`, registered under the name `adapter` beside the module at the path `beside`."""
-    like = layer.get_parameter(f"{places.ffn_norm}.weight")
+    like = layer.get_parameter(f"{block.ffn_norm}.weight")
     adapter = Bottleneck(like, options, generator, scale)
     layer.get_submodule(beside.rpartition(".")[0]).add_module("adapter", adapter)
     return adapter

@@ -1,6 +1,8 @@
-"""Bottleneck adapters: f(h) = up(act(down(h))), of width m between two projections, added to a frozen encoder layer.
+"""Bottleneck adapters: f(z) = up(act(down(z))), of width m between two projections, added to a frozen layer.
 
-Notation: x is what the sub-layer (attention or FFN) reads, h what it gives after its dropout, LN the norm behind it.
+Notation: h is what a sub-layer (attention or FFN) gives after its dropout, x what h is added to. LN is the norm of that sum in a
+post-norm layer. In a pre-norm layer the sub-layer reads a norm of x, and nothing follows the sum; adapters sit there where
+AdapterHub puts them (docs/methods.md).
 The up projection starts at zero, weight and bias, so that the tuned model starts exactly as the plain one; the papers
 draw it small instead, which is near the identity but not on it. Each adapter adds 2·d·m + m + d parameters, d the
 hidden size.
@@ -13,7 +15,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field
 
 from tuneworth import methods
-from tuneworth.models.places import layers
+from tuneworth.models.families import family_of, layers, norms
 from tuneworth.spec import Recipe
 
 if TYPE_CHECKING:
@@ -25,7 +27,8 @@ class AdapterOptions(methods.Options):
     """`bottleneck` is m; by default the hidden size over `reduction_factor`.
 
     `init_scale`: the down projection is drawn from N(0, init_scale), cut off at two standard deviations; None draws it
-    Kaiming-uniform, as a Linear layer's default. `train_layer_norms`: every LayerNorm of the base model is trained too.
+    Kaiming-uniform, as a Linear layer's default. `train_layer_norms`: every LayerNorm or RMSNorm of the base model is trained
+    too.
     """
 
     reduction_factor: float = Field(16, ge=1, allow_inf_nan=False)
@@ -56,7 +59,7 @@ class ParallelOptions(AdapterOptions):
 
 
 class Houlsby:
-    """Two adapters a layer, one behind each sub-layer: LN(x + h + f(h)), after the dropout, before the residual."""
+    """Two adapters a layer, one behind each sub-layer: x + h + f(h), LN of that where a norm follows."""
 
     name: ClassVar = "houlsby"
     summary: ClassVar = "two adapters a layer, behind attention and FFN, before the residual; LayerNorms trained"
@@ -70,15 +73,16 @@ class Houlsby:
     def apply(self, model: PreTrainedModel, options: HoulsbyOptions, generator: torch.Generator) -> None:
         from tuneworth.methods._adapter import add_adapter
 
-        for layer, places in layers(model, f"method {self.name!r}"):
-            for out in (places.attention_out, places.ffn_out):
-                adapter = add_adapter(layer, places, out, options, generator)
+        for layer, block in layers(model, f"method {self.name!r}"):
+            for dense, out in ((block.attention_dense, block.attention_out), (block.ffn_dense, block.ffn_out)):
+                adapter = add_adapter(layer, block, dense, options, generator)
                 layer.get_submodule(out).register_forward_hook(adapter.after)
         _train_layer_norms(model, options)
 
 
 class Pfeiffer:
-    """One adapter a layer, behind the FFN, around a second use of its LayerNorm: LN(x + h + f(LN(x + h)))."""
+    """One adapter a layer, behind the FFN, around a second use of its LayerNorm: LN(x + h + f(LN(x + h))); where no norm follows,
+    x + h + f(x + h)."""
 
     name: ClassVar = "pfeiffer"
     summary: ClassVar = "one adapter a layer, behind the FFN"
@@ -92,14 +96,19 @@ class Pfeiffer:
     def apply(self, model: PreTrainedModel, options: PfeifferOptions, generator: torch.Generator) -> None:
         from tuneworth.methods._adapter import add_adapter
 
-        for layer, places in layers(model, f"method {self.name!r}"):
-            adapter = add_adapter(layer, places, places.ffn_out, options, generator)
-            layer.get_submodule(places.ffn_norm).register_forward_pre_hook(adapter.before_norm)
+        family = family_of(model)
+        for layer, block in layers(model, f"method {self.name!r}"):
+            adapter = add_adapter(layer, block, block.ffn_dense, options, generator)
+            if family is not None and family.norm == "pre":
+                layer.get_submodule(block.ffn_reads).register_forward_pre_hook(adapter.keep)
+                layer.get_submodule(block.ffn_out).register_forward_hook(adapter.after_sum)
+            else:
+                layer.get_submodule(block.ffn_norm).register_forward_pre_hook(adapter.before_norm)
         _train_layer_norms(model, options)
 
 
 class Parallel:
-    """One adapter a layer, beside the FFN, reading what the FFN reads: LN(x + h + s·f(x))."""
+    """One adapter a layer, beside the FFN: x + h + s·f(x), LN of that where a norm follows."""
 
     name: ClassVar = "parallel"
     summary: ClassVar = "one scaled adapter a layer, beside the FFN"
@@ -113,17 +122,14 @@ class Parallel:
     def apply(self, model: PreTrainedModel, options: ParallelOptions, generator: torch.Generator) -> None:
         from tuneworth.methods._adapter import add_adapter
 
-        for layer, places in layers(model, f"method {self.name!r}"):
-            adapter = add_adapter(layer, places, places.ffn_out, options, generator, scale=options.scale)
-            layer.get_submodule(places.ffn_in).register_forward_pre_hook(adapter.read)
-            layer.get_submodule(places.ffn_out).register_forward_hook(adapter.write)
+        for layer, block in layers(model, f"method {self.name!r}"):
+            adapter = add_adapter(layer, block, block.ffn_dense, options, generator, scale=options.scale)
+            layer.get_submodule(block.ffn_reads).register_forward_pre_hook(adapter.read)
+            layer.get_submodule(block.ffn_out).register_forward_hook(adapter.write)
         _train_layer_norms(model, options)
 
 
 def _train_layer_norms(model: PreTrainedModel, options: AdapterOptions) -> None:
-    from torch import nn
-
     if options.train_layer_norms:
-        for module in model.base_model.modules():
-            if isinstance(module, nn.LayerNorm):
-                module.requires_grad_(True)
+        for norm in norms(model):
+            norm.requires_grad_(True)

@@ -57,6 +57,20 @@ def weights(directory: Path) -> list[Path]:
     return []
 
 
+def has_biases(source: str) -> bool:
+    """Whether any layer of the model in the directory `source` has a bias: layers are what numbers in the names tell apart,
+    so that the bias of a head, which a checkpoint may hold, does not count."""
+    names: list[str] = []
+    for file in weights(Path(source)):
+        if file.suffix == ".safetensors":
+            names += _header(file)
+        else:
+            import torch
+
+            names += torch.load(file, map_location="meta", weights_only=True)
+    return any(re.search(r"\.\d+\..*bias$", name) for name in names)
+
+
 def fingerprint(directory: Path) -> str:
     """16 hex digits over names and contents of config, weights and tokenizer files."""
     files = [directory / name for name in ("config.json", *_TOKENIZER) if (directory / name).is_file()]

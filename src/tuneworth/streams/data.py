@@ -24,7 +24,7 @@ from tuneworth.spec import Chunk, TrialResult
 from tuneworth.streams import stream_of
 from tuneworth.streams.arrivals import Arrivals, arrange
 from tuneworth.streams.chunks import ChunkBatches, allotments, partition
-from tuneworth.streams.model import tokens_of, tuned_model
+from tuneworth.streams.model import ready_model, tokens_of
 from tuneworth.tasks import Task
 from tuneworth.tasks.planned import planned_task
 from tuneworth.train import device as devices
@@ -54,7 +54,7 @@ def run_data_stream(job: Job, device: torch.device) -> Iterator[Event]:
     arrivals = arrange(data.train, task.kind, stream, trial.seed)
     chunks = partition(len(arrivals.which), stream.chunk)
     codec = data.codec(task.kind, arrivals.labels[arrivals.which[chunks[0]]])
-    tuned = tuned_model(job, codec.outputs, task.kind, device, precision)
+    tuned = ready_model(job, codec.outputs, task.kind, device, precision)
     tokens = tokens_of(job, tuned.tokenizer, trial.task_fingerprint, "train", data.train)
 
     batches = ChunkBatches(tokens.lengths[arrivals.which], chunks, trial.recipe.batch_size,

@@ -2,55 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import nn
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
 
 from tuneworth.events import Job
-from tuneworth.methods import get_method, method_options
-from tuneworth.methods._tune import tune
-from tuneworth.models.load import load
 from tuneworth.spec import Precision
 from tuneworth.tasks import Examples
-from tuneworth.train import flops, rng
 from tuneworth.train.batches import Tokens, tokenize_cached
 from tuneworth.train.fast import lay_out
+from tuneworth.train.flops import FlopModel
+from tuneworth.tuned import Tuned, training_cost, tuned_model
 
-__all__ = ["Tuned", "put", "size", "tokens_of", "tuned_model"]
-
-Tensors = dict[str, torch.Tensor]
+__all__ = ["Ready", "put", "ready_model", "size", "tokens_of"]
 
 
 @dataclass(frozen=True)
-class Tuned:
-    """A model ready to train. `body` and `head` name its trained parameters, those of the task head apart."""
+class Ready(Tuned):
+    """A tuned model, laid out on its device, and what a step of it takes."""
 
-    model: PreTrainedModel
-    tokenizer: PreTrainedTokenizerBase
-    body: tuple[str, ...]
-    head: tuple[str, ...]
-    cost: flops.FlopModel
-
-    def parts(self, names: Iterable[str]) -> Tensors:
-        """Copies on the CPU."""
-        return {name: self.model.get_parameter(name).detach().cpu().clone() for name in names}
+    cost: FlopModel
 
 
-def tuned_model(job: Job, outputs: int, kind: str, device: torch.device, precision: Precision) -> Tuned:
+def ready_model(job: Job, outputs: int, kind: str, device: torch.device, precision: Precision) -> Ready:
     """The pre-trained model with a fresh head, tuned by the trial's method: where every ordinary trial starts too."""
-    trial = job.trial
-    loaded = load(job.model_source, outputs, kind, rng.generator(trial.seed, "head"), job.allow_pickle)
-    heads = {id(p) for name, p in loaded.model.named_parameters() if name in loaded.head}
-    method = get_method(trial.kind)
-    options = method_options(method, dict(trial.options))
-    names = tune(loaded, method, options, rng.generator(trial.seed, "delta"))
-    head = tuple(name for name in names if id(loaded.model.get_parameter(name)) in heads)
-    cost = flops.count(loaded.model, loaded.tokenizer, (trial.model_fingerprint, trial.kind, repr(options), outputs))
-    lay_out(loaded.model, device, precision)
-    return Tuned(loaded.model, loaded.tokenizer, tuple(n for n in names if n not in head), head, cost)
+    tuned = tuned_model(job.trial, job.model_source, outputs, kind, job.allow_pickle)
+    cost = training_cost(job.trial, tuned, outputs)
+    lay_out(tuned.model, device, precision)
+    return Ready(tuned.model, tuned.tokenizer, tuned.names, tuned.head, cost)
 
 
 def put(model: nn.Module, tensors: Mapping[str, torch.Tensor]) -> None:

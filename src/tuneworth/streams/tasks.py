@@ -20,7 +20,7 @@ from tuneworth.spec import Budget, Precision, Stage, StreamTrial, TaskScore, Tri
 from tuneworth.stats.transfer import average_score, backward_transfer, forgetting
 from tuneworth.streams import stream_of
 from tuneworth.streams.known import Known, Lesson, known_tasks, lesson
-from tuneworth.streams.model import Tuned, put, size, tokens_of, tuned_model
+from tuneworth.streams.model import Ready, put, ready_model, size, tokens_of
 from tuneworth.streams.past import Past
 from tuneworth.train import device as devices
 from tuneworth.train import rng
@@ -62,7 +62,7 @@ def _stage(
     trial, stream, number = job.trial, stream_of(job), len(past.stages)
     shared = stream.head == "shared"
     outputs = now[0].codec.outputs if shared else sum(known.codec.outputs for known in now)
-    tuned = tuned_model(job, outputs, now[0].task.kind, device, precision)
+    tuned = ready_model(job, outputs, now[0].task.kind, device, precision)
     put(tuned.model, {**past.body, **(past.heads[-1] if shared and past.heads else {})})
     taught = lesson(now, shared, job, tuned.tokenizer)
     batches = Batches(
@@ -99,7 +99,7 @@ def _stage(
     )  # fmt: skip
 
 
-def _earlier(job: Job, tuned: Tuned, tasks: list[Known], past: Past, precision: Precision) -> list[TaskScore]:
+def _earlier(job: Job, tuned: Ready, tasks: list[Known], past: Past, precision: Precision) -> list[TaskScore]:
     """The earlier tasks' scores with the body as it is now; changes the head of the model."""
     scores = []
     for number, known in enumerate(tasks):
@@ -109,7 +109,7 @@ def _earlier(job: Job, tuned: Tuned, tasks: list[Known], past: Past, precision: 
     return scores
 
 
-def _score(job: Job, tuned: Tuned, known: Known, columns: slice, precision: Precision) -> TaskScore:
+def _score(job: Job, tuned: Ready, known: Known, columns: slice, precision: Precision) -> TaskScore:
     """On the test split, which decides nothing."""
     tokens = tokens_of(job, tuned.tokenizer, known.fingerprint, "test", known.data.test)
     outputs = logits(tuned.model, tokens, np.arange(len(known.data.test)), precision)[:, columns]
@@ -119,7 +119,7 @@ def _score(job: Job, tuned: Tuned, known: Known, columns: slice, precision: Prec
     return TaskScore(task=known.name, metric=metric, score=score, baseline=baseline(known.task, data)[metric])
 
 
-def _validate(tuned: Tuned, taught: Lesson, precision: Precision) -> float:
+def _validate(tuned: Ready, taught: Lesson, precision: Precision) -> float:
     """The mean of the tasks' primary metrics on their validation splits."""
     scores = []
     for known, which, columns in zip(taught.tasks, taught.validation, taught.columns, strict=True):

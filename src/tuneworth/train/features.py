@@ -24,7 +24,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
-from tuneworth.models.places import PLACES
+from tuneworth.models.families import family_of
 from tuneworth.spec import Precision
 from tuneworth.tasks.splits import Split
 from tuneworth.train.batches import Batches, Tokens
@@ -104,7 +104,8 @@ class Frozen(nn.Module):
     def keepable(self) -> bool:
         """Whether all that the head reads is one vector a text: the first token, or what a pooler makes of it. ALBERT's pooler
         is no module of its own."""
-        known = self.model[0].config.model_type in PLACES
+        family = family_of(self.model[0])
+        known = family is not None and family.head_reads == "first"
         return known and not (self.trained and isinstance(self.base.pooler, nn.Linear))
 
     def features(

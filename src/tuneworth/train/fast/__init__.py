@@ -1,6 +1,7 @@
-"""The parts of an encoder that a CPU runs slowly as they come, done faster. docs/performance.md has the measurements.
+"""The parts of a model that a CPU runs slowly as they come, done faster. docs/performance.md has the measurements.
 
-Each part has a file and replaces one kind of module, whatever the family; what it does not know stays as it is.
+Each part has a file. A model gets those that its family declares (models/families), as far as the model itself bears it out; one
+of no family that is named stays as transformers made it.
 TUNEWORTH_PLAIN=1 in the environment leaves every model as transformers made it: the path to check this one against.
 """
 
@@ -15,6 +16,7 @@ from transformers import PreTrainedModel
 from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS, eager_mask
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
+from tuneworth.models.families import Part, family_of, why_unknown
 from tuneworth.spec import Precision
 from tuneworth.train.device import cast_frozen
 from tuneworth.train.fast import compiled
@@ -28,8 +30,6 @@ from tuneworth.train.fast.norm import CompiledNorm, replaceable
 from tuneworth.train.fast.packing import PACKING, pack, packs
 
 NAME = "tuneworth_cpu"
-ADDING = frozenset({"gemma2", "gemma3", "gemma3_text", "gpt_oss", "mt5", "t5", "t5gemma", "t5gemma2", "umt5"})
-"""Model types whose attention has learnt biases by distance, a cap or sinks beside what every attention has."""
 AT_ONCE = 6 * 2**20
 """Tokens x hidden size x layers that go through a model at once: fewer are slower, more cost memory alone (docs/log.md)."""
 
@@ -51,9 +51,12 @@ def kernels(model: PreTrainedModel) -> str:
         return "plain, as TUNEWORTH_PLAIN asks"
     if model.device.type != "cpu":
         return "plain"
+    if reason := why_unknown(model):
+        return f"plain, for it {reason}"
     family, lacking = model.config.model_type, []
-    if model.config._attn_implementation != NAME:
-        lacking.append(f"{family} {_needs_more(model)}, so attention is left to transformers")
+    if "attention" not in parts(model):
+        shares = f"{family} shares key heads, so " if _shares_keys(model) else ""
+        lacking.append(f"{shares}attention is left to transformers")
     elif not any(hasattr(module, PACKING) for module in model.modules()):
         lacking.append(f"{family} works on padded batches")
     if isinstance(found := compiled.library(), str):
@@ -78,23 +81,25 @@ def plain() -> bool:
 
 
 def speed_up(model: PreTrainedModel, shared: bool = False, precision: Precision = "fp32") -> None:
-    """Replace the slow parts of a model on a CPU, and narrow its last layer. Models whose attention needs more than `attention`
-    has keep their own, and their last layer."""
-    if not _needs_more(model):
+    """Replace the slow parts of a model on a CPU, and narrow its last layer, as far as `parts` goes."""
+    taken = parts(model)
+    if "attention" in taken:
         _register()
         model.set_attn_implementation(NAME)
-        if not shared and packs(model):
+        if "packing" in taken and not shared and packs(model):
             pack(model)
-        else:
+        elif "last_layer" in taken:
             first_token_only(model)
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
     for module in model.modules():  # in place: methods hang their hooks on these very modules
-        if type(module) is nn.Dropout:
+        if "dropout" in taken and type(module) is nn.Dropout:
             module.__class__ = ByteDropout
-        elif compiled.there() and replaceable(module):
+        elif "norm" in taken and compiled.there() and replaceable(module):
             module.__class__ = CompiledNorm
-        elif compiled.there() and exact(module):
+        elif "gelu" in taken and compiled.there() and exact(module):
             module.__class__ = CompiledGELU
+        elif "linear" not in taken:
+            continue
         elif not shared and packable(module, dtype):
             module.__class__ = PackedLinear
             module.packed_for = dtype
@@ -104,13 +109,24 @@ def speed_up(model: PreTrainedModel, shared: bool = False, precision: Precision 
             module.__class__ = FusedLora
 
 
-def _needs_more(model: PreTrainedModel) -> str:
-    """What a model's attention has that `attention` lacks, in words; "" where there is nothing."""
+def parts(model: PreTrainedModel) -> frozenset[Part]:
+    """What of this `model` takes: what its family declares, less what the model itself is not made for."""
+    family = family_of(model)
+    if family is None:
+        return frozenset()
+    taken = family.fast
+    if _shares_keys(model):
+        taken -= {"attention", "last_layer", "packing"}
+    if not type(model).__name__.endswith("ForSequenceClassification"):  # its head reads every token
+        taken -= {"last_layer", "packing"}
+    return taken
+
+
+def _shares_keys(model: PreTrainedModel) -> bool:
+    """Whether several heads look at one head of keys, which `attention` has no way to do."""
     config = model.config.get_text_config()
     grouped = getattr(config, "num_key_value_heads", None)
-    if grouped not in (None, getattr(config, "num_attention_heads", None)):
-        return "shares key heads"
-    return "adds to its scores" if config.model_type in ADDING else ""
+    return grouped not in (None, getattr(config, "num_attention_heads", None))
 
 
 @functools.cache

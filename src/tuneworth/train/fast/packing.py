@@ -19,7 +19,7 @@ from torch import nn
 from torch.autograd import Function
 from transformers import PreTrainedModel
 
-from tuneworth.models.places import PLACES, layers
+from tuneworth.models.families import layers
 from tuneworth.models.positions import AFTER_PADDING
 from tuneworth.train.fast import compiled
 from tuneworth.train.fast.compiled import Dropout, Sequences
@@ -30,9 +30,10 @@ PACKING = "tuneworth_packing"
 
 
 def packs(model: PreTrainedModel) -> bool:
-    """Whether `model` can work without padding here: a compiler, a family of the table, layers that are modules of their own."""
+    """Whether `model`, of a family that allows it, can work without padding here: a compiler, layers that are modules of their
+    own, heads of an even width."""
     config = model.config
-    if config.model_type not in PLACES or not compiled.there():
+    if not compiled.there():
         return False
     one_each = len(list(layers(model, "the fast path"))) == config.num_hidden_layers
     return one_each and bool(config.hidden_size // config.num_attention_heads % 2 == 0)
@@ -45,21 +46,21 @@ def pack(model: PreTrainedModel) -> None:
         return  # laid out before
     if model.config.model_type in AFTER_PADDING:
         packing.counted_from = model.get_input_embeddings().padding_idx
-    for layer, places in found:
-        setattr(layer.get_submodule(places.query.rpartition(".")[0]), PACKING, packing)
-    layer, places = found[-1]
-    key, value = (layer.get_submodule(path) for path in (places.key, places.value))
+    for layer, block in found:
+        setattr(layer.get_submodule(block.query.rpartition(".")[0]), PACKING, packing)
+    layer, block = found[-1]
+    key, value = (layer.get_submodule(path) for path in (block.key, block.value))
     if isinstance(key, nn.Linear) and isinstance(value, nn.Linear) and _untouched(key) and _untouched(value):
         packing.projections = (key, value)
         for module in packing.projections:
             module.__class__ = _NotMade
             module.packing = packing  # type: ignore[assignment]
-    packing.last = layer.get_submodule(places.query.rpartition(".")[0])
-    layer.get_submodule(places.query).register_forward_pre_hook(packing.first_alone)
-    layer.get_submodule(places.query).register_forward_hook(packing.keep_query)
-    layer.get_submodule(places.attention_dense).register_forward_pre_hook(packing.take_context)
-    layer.get_submodule(places.attention_out).register_forward_hook(packing.among_all)
-    layer.get_submodule(places.attention_norm).register_forward_pre_hook(packing.first_to_batch)
+    packing.last = layer.get_submodule(block.query.rpartition(".")[0])
+    layer.get_submodule(block.query).register_forward_pre_hook(packing.first_alone)
+    layer.get_submodule(block.query).register_forward_hook(packing.keep_query)
+    layer.get_submodule(block.attention_dense).register_forward_pre_hook(packing.take_context)
+    layer.get_submodule(block.attention_out).register_forward_hook(packing.among_all)
+    layer.get_submodule(block.attention_norm).register_forward_pre_hook(packing.first_to_batch)
     model.register_forward_pre_hook(packing.enter, with_kwargs=True)
     model.register_forward_hook(packing.leave, always_call=True)
 
