@@ -281,7 +281,7 @@ class Multilabel(Kind):
     def untested(self, test: Array, metrics: Sequence[str], names: tuple[str, ...] | None) -> tuple[str, ...]:
         assert names is not None
         missing = [
-            repr(name) for name, there in zip(names, (np.atleast_2d(test) > 0).any(axis=0), strict=True) if not there
+            repr(name) for name, there in zip(names, np.any(test > 0, axis=0).tolist(), strict=True) if not there
         ]
         if not missing:
             return ()

@@ -80,6 +80,8 @@ class Frozen(nn.Module):
         self.base = model.base_model.eval()
         pooler = getattr(self.base, "pooler", None)
         self.trained = pooler is not None and any(p.requires_grad for p in pooler.parameters())
+        family = family_of(model)
+        self.reads_first = family is not None and family.head_reads == "first"
         self.read: torch.Tensor | None = None
         setattr(model, model.base_model_prefix, self)
 
@@ -104,9 +106,7 @@ class Frozen(nn.Module):
     def keepable(self) -> bool:
         """Whether all that the head reads is one vector a text: the first token, or what a pooler makes of it. ALBERT's pooler
         is no module of its own."""
-        family = family_of(self.model[0])
-        known = family is not None and family.head_reads == "first"
-        return known and not (self.trained and isinstance(self.base.pooler, nn.Linear))
+        return self.reads_first and not (self.trained and isinstance(self.base.pooler, nn.Linear))
 
     def features(
         self, tokens: Tokens, batches: Batches, split: Split, cost: FlopModel, clock: Clock, precision: Precision,
