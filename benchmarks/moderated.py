@@ -201,7 +201,7 @@ def main(argv: list[str] | None = None) -> list[dict[str, object]]:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(argv)
-    rows = measure(300 if options.quick else 4_000, options.seed)
+    rows = measure(300 if options.quick else 1_500, options.seed)
     table = Table(*rows[0], box=None)
     for row in rows:
         table.add_row(*map(str, row.values()))
