@@ -27,7 +27,7 @@ from scipy.special import digamma, polygamma, stdtrit
 from tuneworth.stats import LOOKS, level
 
 Array = NDArray[np.float64]
-METHODS, MARGIN = 5, 1.0
+METHODS, MARGIN, LEAST = 5, 1.0, 0.1
 SEEDS = LOOKS[-1]
 
 
@@ -110,7 +110,7 @@ def _trigamma_inverse(value: Array) -> Array:
     return np.where(value <= 1e-6, 1e12, y)
 
 
-def decide(groups: Groups, margin: Array, spread: Spread, gupta: bool, looks: tuple[int, ...] = LOOKS) -> dict[str, Array]:
+def decide(groups: Groups, margin: Array, spread: Spread, gupta: bool, looks: tuple[int, ...] = LOOKS, power: float | None = None) -> dict[str, Array]:
     """What `stats.decide` does, for all groups: wrong statements, and the share of 20 seeds a method that it took. `gupta`: lower
     bounds by who may be the best, else by all ordered pairs. One look alone may err in 5%."""
     n, k = groups.truth.shape
@@ -123,7 +123,10 @@ def decide(groups: Groups, margin: Array, spread: Spread, gupta: bool, looks: tu
             break
         running = (status != 2) & undecided[:, None]
         used[running] = look
-        alpha = 1 - (level(look, 0.95) if len(looks) > 1 else 0.95)
+        if power is None:
+            alpha = 1 - (level(look, 0.95) if len(looks) > 1 else 0.95)
+        else:
+            alpha = 0.05 * ((look / SEEDS) ** power - (max((l for l in looks if l < look), default=0) / SEEDS) ** power)
         given = groups.scores[:, :, :look]
         apart = given[:, :, None, :] - given[:, None, :, :]  # [g, j, i]: of j over i
         value, variance = apart.mean(-1), apart.var(-1, ddof=1)
@@ -181,6 +184,8 @@ def measure(groups: int, seed: int) -> list[dict[str, object]]:
             drawn = draw(np.random.default_rng(seed), groups, methods)
             regret = drawn.truth.max(1, keepdims=True) - drawn.truth
             second, odd = np.sort(regret, axis=1)[:, 1], np.take_along_axis(regret, drawn.odd[:, None], axis=1)[:, 0]
+            second = np.where(second < LEAST, MARGIN, second)  # else a margin of nothing, and the best is rightly inside
+            odd = np.where(odd < LEAST, second, odd)
             for way, (spread, gupta) in WAYS.items():
                 usual = decide(drawn, np.full(groups, MARGIN), spread, gupta)
                 row: dict[str, object] = {"methods": methods, "world": world, "way": way}
