@@ -201,6 +201,7 @@ def test_what_the_command_says(
     dry = tuneworth(*command, "--dry-run")
     assert "6 trials in 2 cells, 0 there already" in dry.out
     assert "seeds are added, up to 20, where it is open which methods are within 30 of the best" in dry.out
+    assert "take 3 seeds of each to be shown so" in " ".join(dry.out.split())
     short = tuneworth(*command, "--time-limit", "0.001s")
     assert short.code == 0
     assert "open; the next look is at 3 seeds" not in short.out  # no trial has a result, so that nothing can be said

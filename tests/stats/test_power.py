@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
-from tuneworth.stats import compare, examples_needed, seeds_needed
+from tuneworth.stats import compare, decide, examples_needed, look_needed, seeds_needed
 from tuneworth.stats.examples import crossed
 from tuneworth.stats.power import decided_probability
 
@@ -65,3 +65,20 @@ def test_examples_where_no_answer_differs_or_none_would_do() -> None:
     assert examples_needed(np.full((3, 80), 2.0) + np.arange(80) % 3, margin=1.0, level=0.05) is None
     seeds = np.repeat([[-9.0], [9.0], [0.0]], 80, axis=1) + np.arange(80) % 2
     assert examples_needed(seeds, margin=1.0, level=0.05) is None, "more seeds are what is missing"
+
+
+def test_before_any_trial_the_ordinary_spread_says_what_a_margin_takes() -> None:
+    assert look_needed(1.0, methods=5, spread=1.9) is None, "open after the last look"
+    assert [look_needed(margin, methods=5) for margin in (1.0, 2.0, 3.0)] == [20, 10, 7]
+    assert look_needed(1.0, methods=2) == 14, "fewer rivals, fewer seeds"
+
+
+def test_the_look_needed_is_where_most_groups_are_decided() -> None:
+    """Two methods that differ in nothing: at the look that is named, four in five are inside."""
+    look = look_needed(2.0, methods=2, spread=1.0)
+    assert look == 7
+    generator = np.random.default_rng(0)
+    luck = generator.normal(0, 1.0 / np.sqrt(2), (400, 2, look))
+    groups = [{name: dict(enumerate(map(float, one))) for name, one in zip("ab", pair, strict=True)} for pair in luck]
+    inside = np.mean(["a" in decide(group, 2.0).inside for group in groups])
+    assert 0.8 < inside < 0.97  # earlier looks help a little

@@ -270,10 +270,13 @@ def _show_plan(study: Study, allow_pickle: bool, question: Question | None) -> N
         say(f"before them, {study.spec.tune} learning rates of each method race in {raced} cells, in short trials, by validation "
             f"loss; {len(tuned.open)} races are open")  # fmt: skip
     if question:
+        from tuneworth.report.decided import outlook
+
         seeds = len({trial.seed for trial in prepared.candidates})
         say(
             f"seeds are added, up to {seeds}, where it is open which methods are within {question.margin:g} of the best"
         )
+        say(outlook(question, len(study.spec.methods)))
     timed = sum(trial.budget.amount for trial in missing if trial.budget.timed)
     if timed and study.spec.stream is None:
         say(f"the budgets in seconds alone take {words.duration(timed)} of training")

@@ -12,7 +12,10 @@ if TYPE_CHECKING:
     from tuneworth.stats import Decision
     from tuneworth.until_decided import GroupKey, Question
 
-__all__ = ["decided"]
+__all__ = ["decided", "outlook"]
+
+LAVISH = 10
+"""Seeds from which on a wider margin is worth a word."""
 
 
 def decided(table: Iterable[Row], decisions: Mapping[GroupKey, Decision], question: Question) -> list[str]:
@@ -33,6 +36,23 @@ def decided(table: Iterable[Row], decisions: Mapping[GroupKey, Decision], questi
         lines += [f"{where}: {line}" if not line.startswith(" ") else line
                   for line in _group(methods, decisions.get(place), question)]  # fmt: skip
     return lines
+
+
+def outlook(question: Question, methods: int) -> str:
+    """What it would take, before any trial has run, to tell methods that are equally good; a wider margin too where that is
+    many seeds."""
+    from tuneworth.stats import LOOKS, ORDINARY_SPREAD, look_needed
+
+    def taken(margin: float) -> int | None:
+        return look_needed(margin, methods, question.confidence)
+
+    asked = taken(question.margin)
+    text = f"{words.several(asked, 'seed')} of each" if asked else f"more than {LOOKS[-1]} seeds of each"
+    wider = next((n * question.margin for n in range(2, 21) if (taken(n * question.margin) or LOOKS[-1]) <= LAVISH), None)
+    if wider and (asked or LOOKS[-1] + 1) > LAVISH:
+        text += f", at margin {wider:g} {words.several(taken(wider) or 0, 'seed')}"
+    return (f"methods that are equally good, and spread as usual ({ORDINARY_SPREAD:g} points from seed to seed), take {text} to be "
+            "shown so; what is clearly behind takes fewer")  # fmt: skip
 
 
 def _group(seeds: Mapping[str, int], decision: Decision | None, question: Question) -> list[str]:

@@ -1,6 +1,6 @@
 """Statistics: pure functions on arrays. Chance, where one needs it, comes from an explicit generator."""
 
-from tuneworth.stats.across import average_rank, normalised, performance_profile, stratified_interval
+from tuneworth.stats.across import average_rank, normalised, over_tasks, performance_profile, stratified_interval
 from tuneworth.stats.best import Differences, Regret, by_seeds, on_new_data, regrets, regrets_of
 from tuneworth.stats.collapse import collapsed, trained_ones
 from tuneworth.stats.compare import Comparison, Verdict, compare, holm, over_training_data
@@ -34,7 +34,7 @@ from tuneworth.stats.location import (
     standard_deviation,
 )
 from tuneworth.stats.pareto import front, front_probability
-from tuneworth.stats.power import examples_needed, seeds_needed
+from tuneworth.stats.power import ORDINARY_SPREAD, examples_needed, look_needed, seeds_needed
 from tuneworth.stats.sequential import LOOKS, Decision, decide, level, next_look
 from tuneworth.stats.spreads import FEWEST_FOR_SPREADS, SpreadRatio, spread_ratio
 from tuneworth.stats.stability import (
@@ -48,6 +48,7 @@ from tuneworth.stats.training import still_rising
 __all__ = [
     "FEWEST_FOR_SPREADS",
     "LOOKS",
+    "ORDINARY_SPREAD",
     "Answers",
     "Comparison",
     "Crossing",
@@ -77,6 +78,7 @@ __all__ = [
     "interquartile_mean",
     "learning_curve",
     "level",
+    "look_needed",
     "mean",
     "mean_interval",
     "median",
@@ -87,6 +89,7 @@ __all__ = [
     "over_seeds",
     "over_seeds_and_examples",
     "over_seeds_or_examples",
+    "over_tasks",
     "over_training_data",
     "performance_profile",
     "reaches",

@@ -10,8 +10,9 @@ from typing import Literal
 import numpy as np
 
 from tuneworth.stats.compare import FEWEST
-from tuneworth.stats.estimate import Estimate, shared_seeds
+from tuneworth.stats.estimate import Estimate, over_seeds, shared_seeds
 from tuneworth.stats.examples import Answers, agreeing, crossed, over_seeds_or_examples
+from tuneworth.stats.moderate import moderated, prior
 
 __all__ = ["Differences", "Regret", "by_seeds", "on_new_data", "regrets", "regrets_of"]
 
@@ -80,13 +81,21 @@ def regrets_of(
 def by_seeds(
     scores: Mapping[str, Mapping[int, float]], answers: Mapping[str, Answers] | None = None
 ) -> dict[tuple[str, str], Estimate | None]:
-    """On these test examples: chance is in the seeds. Where those agree exactly, `answers` say more than they can."""
+    """On these test examples: chance is in the seeds. The pairs lend one another their spread (`stats.moderate`); where the
+    seeds of one agree exactly, `answers` say more than they can."""
+    pairs = list(combinations(scores, 2))
+    shared = {pair: shared_seeds(*(scores[method] for method in pair)) for pair in pairs}
+    values = {pair: [scores[pair[0]][seed] - scores[pair[1]][seed] for seed in shared[pair]] for pair in pairs}
+    seeds = {pair: over_seeds(values[pair]) for pair in pairs if len(shared[pair]) >= FEWEST}
+    spread = {pair: one for pair, one in seeds.items() if one and one.error}
+    usual = prior(spread.values(), len({method for pair in spread for method in pair}))
     found: dict[tuple[str, str], Estimate | None] = {}
-    for first, second in combinations(scores, 2):
-        shared = shared_seeds(scores[first], scores[second])
-        values = [scores[first][seed] - scores[second][seed] for seed in shared]
+    for first, second in pairs:
+        pair = first, second
         both = (answers[first], answers[second]) if answers and {first, second} <= answers.keys() else None
-        estimate = over_seeds_or_examples(values, shared, both) if len(shared) >= FEWEST else None
+        estimate = moderated(spread[pair], usual) if pair in spread else None
+        if pair in seeds and estimate is None:
+            estimate = over_seeds_or_examples(values[pair], shared[pair], both)
         found[first, second], found[second, first] = estimate, estimate.turned if estimate else None
     return found
 
