@@ -95,7 +95,7 @@ def test_no_command_on_a_real_server_tells_it(
         def say(*arguments: str | Path, code: int = 0) -> Said:
             said = tuneworth(*arguments)
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore", ResourceWarning)  # a command's connection ends with its process
+                warnings.simplefilter("error", ResourceWarning)  # of a connection that nobody has closed
                 gc.collect()
             assert said.code == code, said
             assert SECRET not in said.out + said.err, arguments
