@@ -279,5 +279,7 @@ def test_the_next_command_takes_leaked_texts_out(tmp_path: Path) -> None:
     assert made.evidence == "moderate"
     assert str(made.next_command).startswith(f"tuneworth compare --train {tmp_path}/{task}.csv")
     assert " --drop-duplicates" in str(made.next_command)
-    (made,) = advise_each(rows, answers=answers, spec=StudySpec.parse({**spec, "evaluations": 2, "task": {task: plain}}))
+    (made,) = advise_each(
+        rows, answers=answers, spec=StudySpec.parse({**spec, "evaluations": 2, "task": {task: plain}})
+    )
     assert str(made.next_command) == f"tuneworth run STUDY.toml  # with drop_duplicates = true in its [task.{task}]"
