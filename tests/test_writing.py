@@ -136,7 +136,7 @@ with whole_{whole}(Path("target")) as scratch:
     ]
     killed, living = (tmp_path / writer.stdout.readline().strip() for writer in writers if writer.stdout)
     writers[0].kill()
-    writers[0].wait()
+    writers[0].communicate()
     new = tmp_path / ".0123456789ab"  # its maker may not have come to hold it
     new.touch()
     for scratch in (killed, living):
@@ -146,4 +146,4 @@ with whole_{whole}(Path("target")) as scratch:
         path.write_text("x")
     assert (killed.exists(), living.exists(), new.exists()) == (False, True, True)
     writers[1].kill()
-    writers[1].wait()
+    writers[1].communicate()

@@ -185,12 +185,9 @@ def cores_here(cgroups: Path = CGROUPS, own: Path = OWN) -> set[int]:
 
 def _cpu_share(group: Path) -> float | None:
     """Cores' worth of time that a control group may take; None where it has no limit."""
-    for read in (
-        lambda: (group / "cpu.max").read_text().split(),
-        lambda: [(group / f"cpu.cfs_{name}_us").read_text() for name in ("quota", "period")],
-    ):
+    for names in (("cpu.max",), ("cpu.cfs_quota_us", "cpu.cfs_period_us")):
         try:
-            quota, period = map(int, read())
+            quota, period = map(int, " ".join((group / name).read_text() for name in names).split())
         except (OSError, ValueError):  # not of this version, or "max"
             continue
         return quota / period if quota > 0 and period > 0 else None  # -1: none, in version 1

@@ -33,9 +33,13 @@ def read_bounded(path: Path, columns: list[str] | None) -> pa.Table:
     texts = [leaf.path for leaf in leaves if leaf.physical_type == "BYTE_ARRAY" and leaf.logical_type.type != "DECIMAL"]
     # Each different text once, as it lies in the file, so that one text a million times is measured before it is made; those
     # in lists too.
-    table = pq.ParquetFile(path, read_dictionary=texts).read(columns=columns)
-    _check_bytes(path, sum(_unfolded(part) for column in table.columns for part in column.chunks))
-    return table.cast(pa.schema([file.schema_arrow.field(name) for name in table.column_names]))
+    packed, read, size = pq.ParquetFile(path, read_dictionary=texts), [], 0
+    for number in range(len(groups)):  # pyarrow gives such lists of one group at a time alone
+        table = packed.read_row_group(number, columns=columns)
+        size += sum(_unfolded(part) for column in table.columns for part in column.chunks)
+        _check_bytes(path, size)
+        read.append(table.cast(pa.schema([file.schema_arrow.field(name) for name in table.column_names])))
+    return pa.concat_tables(read) if read else file.read(columns=columns)
 
 
 def _unfolded(array: pa.Array) -> int:
