@@ -14,7 +14,7 @@ _INDENTED = re.compile(r"(?<=\n\n)((?: {4}.*\n|\n(?= {4}))+)")
 
 @dataclass(frozen=True)
 class Block:
-    """A block of a page: its language (`sh`, `console`, `python`, `toml`, ...; "" where indented or unsaid), its text, and the
+    """A block of a page: its language (`sh`, `console`, `python`, `toml`, ...; "" where indented), its text, and the
     file that the sentence before it says to put it into ("" where none)."""
 
     page: Path
@@ -42,7 +42,7 @@ class Block:
 def blocks(page: Path) -> list[Block]:
     """In the order of the page."""
     text = page.read_text(encoding="utf-8")
-    fenced = [(match.start(), match[1], match[2]) for match in _FENCE.finditer(text)]
+    fenced = [(match.start(), match[1] or "text", match[2]) for match in _FENCE.finditer(text)]
     outside = _FENCE.sub(lambda match: re.sub(r"[^\n]", "#", match[0]), text)
     plain = [
         (match.start(), "", re.sub(r"^ {4}", "", match[1], flags=re.MULTILINE)) for match in _INDENTED.finditer(outside)

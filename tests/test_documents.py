@@ -118,7 +118,9 @@ def reader(minilm: None) -> Iterator[Reader]:  # noqa: ARG001 - its pages speak 
 def test_a_page_does_as_it_is_typed(page: Path, reader: Reader) -> None:
     read = blocks(page)
     if page.name == "advice.md":
-        reader.write(STUDY)
+        reader.write(STUDY + next(block.text for block in read if block.language == "toml"))
+        reader.type("tuneworth run STUDY.toml --data-dir glue", "")
+        read = [block for block in read if block.language != "toml"]
     for block in read:
         reader.do(block)
         if page.name == "deltas.md":  # "stand for the three directories"

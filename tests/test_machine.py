@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -71,3 +72,36 @@ def test_free_memory_is_what_the_control_group_leaves(tmp_path: Path, own: str, 
         (tmp_path / name).write_text(f"{text}\n")
     assert machine.free_memory(tmp_path, tmp_path / "own") == 2000
     assert machine.free_memory(tmp_path, tmp_path / "none") > 10**6, "the host's"
+
+
+@pytest.mark.parametrize(
+    ("own", "files", "cores"),
+    [
+        ("0::/jobs/one\n", {"jobs/cpu.max": "50000 100000", "jobs/one/cpu.max": "max 100000"}, 1),
+        ("0::/jobs/one\n", {"jobs/one/cpu.max": "max 100000"}, None),
+        ("3:cpu,cpuacct:/x\n", {"cpu,cpuacct/x/cpu.cfs_quota_us": "80000", "cpu,cpuacct/x/cpu.cfs_period_us": "100000"}, 1),
+        ("3:cpu,cpuacct:/x\n", {"cpu/cpu.cfs_quota_us": "100000", "cpu/cpu.cfs_period_us": "100000"}, 1),
+        ("3:cpu:/x\n", {"cpu/x/cpu.cfs_quota_us": "-1", "cpu/x/cpu.cfs_period_us": "100000"}, None),
+        ("0::/x\n", {"x/cpu.max": "9900000 100000"}, None),
+        ("0::/x\n", {"x/cpu.max": "150000 100000"}, 2),
+    ],
+)  # fmt: skip
+def test_cores_are_those_that_the_control_group_grants(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own: str, files: dict[str, str], cores: int | None
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {4, 5, 6})
+    (tmp_path / "own").write_text(own)
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(f"{text}\n")
+    found = machine.cores_here(tmp_path, tmp_path / "own")
+    assert found <= {4, 5, 6}
+    assert len(found) == (cores or 3)
+
+
+def test_a_clock_that_is_set_kills_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    owner = machine.owner_name()
+    monkeypatch.setattr("psutil.Process.create_time", lambda _: 0.0)
+    assert not machine.is_dead(owner)
+    host, pid, start, *rest = owner.split("/")
+    assert machine.is_dead("/".join([host, pid, "1" + start, *rest])), "another process of that number"

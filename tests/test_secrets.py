@@ -63,7 +63,11 @@ URLS = [
 @pytest.mark.parametrize("url", URLS)
 def test_no_error_repeats_it(url: str, tmp_path: Path) -> None:
     (tmp_path / "s.toml").write_text('name = "s"\ntasks = ["mrpc"]\nmethods = ["head"]\n')
-    for command in ("status", "results s", "report s", "advise s", "claims s", "run s", "predict d -i x.csv -o y.csv"):
+    (tmp_path / "t.toml").write_text(
+        'name = "t"\ntasks = ["demo/similarity"]\nbudgets = ["2steps"]\n[stream]\nkind = "data"\n'
+    )
+    for command in ("status", "results s", "report s", "advise s", "claims s", "run s", "predict d -i x.csv -o y.csv",
+                    "stream t.toml", "merge d -o m", "export d --to bf16 -o m", "push d me/mine"):  # fmt: skip
         said = tuneworth(*shlex.split(command), "--store", url)
         assert said.code == 2, (command, said)
         assert said.err.count("error:") == 1
@@ -95,7 +99,7 @@ def test_no_command_on_a_real_server_tells_it(
         def say(*arguments: str | Path, code: int = 0) -> Said:
             said = tuneworth(*arguments)
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore", ResourceWarning)  # a command's connection ends with its process
+                warnings.simplefilter("error", ResourceWarning)  # of a connection that nobody has closed
                 gc.collect()
             assert said.code == code, said
             assert SECRET not in said.out + said.err, arguments
@@ -113,8 +117,21 @@ def test_no_command_on_a_real_server_tells_it(
                         "claims r", "report r"):  # fmt: skip
             say(*shlex.split(command), "--store", url)
         say("predict", "gone", "-i", "x.csv", "-o", "y.csv", "--store", url, code=2)
+        say("merge", "gone", "-o", "m", "--store", url, code=2)
+        say("export", "gone", "--to", "bf16", "-o", "m", "--store", url, code=2)
+        say("push", "gone", "me/mine", "--store", url, code=2)
+        delta = next(Path().glob("*.files/deltas/r/*"))
+        say("merge", delta, "-o", "merged", "--store", url)
+        say("export", delta, "--to", "bf16", "-o", "half", "--store", url)
+        say("push", delta, "me/mine", "--dry-run", "--store", url)
+        Path("t.toml").write_text(
+            f"name = 't'\nmodels = ['{tiny_model}']\nmethods = ['head']\ntasks = ['demo/similarity']\nbudgets = ['1steps']\n"
+            "seeds = 1\n[stream]\nkind = 'data'\nlength = 64\nchunk = 32\n"
+        )
+        say("stream", "t.toml", "--workers", "1", "--store", url)
         monkeypatch.setenv("TUNEWORTH_STORE", url)
         assert "--store" not in say("status").out
+        say("serve", "nowhere", code=2)
     written = [path for path in Path.cwd().rglob("*") if path.is_file()]
     assert Path.cwd() / "report.html" in written
     assert not [path for path in written if SECRET.encode() in path.read_bytes()]

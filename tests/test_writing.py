@@ -6,6 +6,8 @@ import os
 import resource
 import signal
 import stat
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -116,3 +118,32 @@ def test_what_the_disk_said_is_found_behind_other_errors() -> None:
     assert said.problem == "cannot read or write '/data/x.csv': Input/output error"
     assert disk_problem(FileNotFoundError(2, "No such file", "x")) is None
     assert disk_problem(ValueError("no file at all")) is None
+
+
+@pytest.mark.parametrize("whole", ["file", "directory"])
+def test_what_a_killed_writer_left_is_removed_and_a_living_one_s_is_not(tmp_path: Path, whole: str) -> None:
+    write = f"""
+import sys, time
+from pathlib import Path
+from tuneworth.writing import whole_{whole}
+with whole_{whole}(Path("target")) as scratch:
+    print(scratch.name, flush=True)
+    time.sleep(60)
+"""
+    writers = [
+        subprocess.Popen([sys.executable, "-c", write], cwd=tmp_path, stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    killed, living = (tmp_path / writer.stdout.readline().strip() for writer in writers if writer.stdout)
+    writers[0].kill()
+    writers[0].communicate()
+    new = tmp_path / ".0123456789ab"  # its maker may not have come to hold it
+    new.touch()
+    for scratch in (killed, living):
+        assert scratch.exists()
+        os.utime(scratch, (0, 0))
+    with whole_file(tmp_path / "other") as path:
+        path.write_text("x")
+    assert (killed.exists(), living.exists(), new.exists()) == (False, True, True)
+    writers[1].kill()
+    writers[1].communicate()

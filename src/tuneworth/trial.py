@@ -159,7 +159,7 @@ def _info(
         method=trial.method, kind=trial.kind, options=trial.options, base=_base_name(trial.model),
         base_fingerprint=trial.model_fingerprint, task=trial.task, task_kind=task.kind,
         codec=codec, metric=task.metrics[0], score=metrics[task.metrics[0]], metrics=metrics,
-        pairs=data.train.pairs is not None, columns=_columns(job.task),
+        positive=(job.data or {}).get("positive"), pairs=data.train.pairs is not None, columns=_columns(job.task),
         max_length=trial.max_length, precision=trial.precision, recipe=trial.recipe, fraction=trial.fraction,
         budget=str(trial.budget), seed=trial.seed, environment=environment,
     )  # fmt: skip

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import re
 import shutil
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,6 +18,9 @@ from tuneworth.errors import WriteError
 
 __all__ = ["check_file", "check_parent", "disk_problem", "make_directory", "whole_directory", "whole_file", "writing"]
 
+LEFT = 3600.0
+"""Seconds after which what nobody writes any more counts as left behind."""
+_SCRATCH = re.compile(r"\.[0-9a-f]{12}")
 _REMEDIES = {
     errno.ENOSPC: "free some space, or give another place",
     errno.EDQUOT: "free some space, or give another place",
@@ -41,7 +46,8 @@ def whole_file(path: Path) -> Iterator[Path]:
         with writing(path):
             scratch.touch()
             mode = stat.S_IMODE((target if target.exists() else scratch).stat().st_mode)
-            yield scratch
+            with _held(scratch):
+                yield scratch
             scratch.chmod(mode)  # safetensors and tempfile make files that nobody else may read
             os.replace(scratch, target)
     finally:
@@ -57,7 +63,8 @@ def whole_directory(directory: Path) -> Iterator[Path]:
     try:
         with writing(directory):
             scratch.mkdir(parents=True)
-            yield scratch
+            with _held(scratch):
+                yield scratch
             mode = stat.S_IMODE(scratch.stat().st_mode) & 0o666
             for file in scratch.rglob("*"):
                 if file.is_file():
@@ -141,5 +148,38 @@ def _number(error: Exception) -> int:
 
 
 def _beside(target: Path) -> Path:
-    """A name of its own in the same directory; hidden, and short where the target's own is as long as names may be."""
+    """A name of its own in the same directory; hidden, and short where the target's own is as long as names may be.
+
+    What writers that were killed have left there is removed.
+    """
+    with suppress(OSError), os.scandir(target.parent) as entries:
+        for entry in entries:
+            if _SCRATCH.fullmatch(entry.name) and time.time() - entry.stat().st_mtime > LEFT:
+                _remove_left(Path(entry.path))
     return target.with_name(f".{uuid4().hex[:12]}")
+
+
+@contextmanager
+def _held(scratch: Path) -> Iterator[None]:
+    """The system knows, until this process ends, that somebody writes there."""
+    descriptor = os.open(scratch, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # a network's file system may know no locks: then age alone tells
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _remove_left(scratch: Path) -> None:
+    """Nothing that somebody still writes."""
+    with suppress(OSError):
+        descriptor = os.open(scratch, os.O_RDONLY | os.O_NOFOLLOW)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if scratch.is_dir():
+                shutil.rmtree(scratch)
+            else:
+                scratch.unlink()
+        finally:
+            os.close(descriptor)

@@ -4,6 +4,7 @@ machines, leaks."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 
 from scored import flat, normal, table
 from tuneworth.advice import Advice, Limits, advise, judge_claims
+from tuneworth.advice.advise import advise_each
 from tuneworth.errors import SpecError
 from tuneworth.report.plain import plain
 from tuneworth.results.rows import CellKey, Row
@@ -264,3 +266,20 @@ def test_test_texts_in_the_training_data_cap_the_grade(shared: int, grade: str) 
         assert str(advice.next_command) == "tuneworth run STUDY.toml  # with no test text among its training texts"
     else:
         assert any("for this training data" in caution for caution in advice.cautions)
+
+
+def test_the_next_command_takes_leaked_texts_out(tmp_path: Path) -> None:
+    numbers = {"head": [2000 + seed % 2 for seed in range(10)], "full": [3600 + seed % 2 for seed in range(10)]}
+    scores, answers = right(numbers, 4000)
+    rows = changed(table(scores), data=lambda *_: {"test": 4000, "test_in_train": 100, "near_test_in_train": 300})
+    task = rows[0]["task"]
+    plain = {"train": tmp_path / f"{task}.csv", "text": "text", "label": "label"}
+    spec = {"name": "s", "models": [rows[0]["model"]], "methods": ["head", "full"], "tasks": [task], "seeds": 10}
+    (made,) = advise_each(rows, answers=answers, spec=StudySpec.parse({**spec, "task": {task: plain}}))
+    assert made.evidence == "moderate"
+    assert str(made.next_command).startswith(f"tuneworth compare --train {tmp_path}/{task}.csv")
+    assert " --drop-duplicates" in str(made.next_command)
+    (made,) = advise_each(
+        rows, answers=answers, spec=StudySpec.parse({**spec, "evaluations": 2, "task": {task: plain}})
+    )
+    assert str(made.next_command) == f"tuneworth run STUDY.toml  # with drop_duplicates = true in its [task.{task}]"

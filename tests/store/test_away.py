@@ -92,7 +92,10 @@ def test_a_server_that_restarts_is_waited_for(postgres: Server) -> None:
         assert (store.counts("first").done, store.counts("first").pending) == (1, 1)
 
 
-def test_a_run_goes_on_when_its_server_does(make_study: Callable[..., Study], postgres: Server) -> None:
+def test_a_run_goes_on_when_its_server_does(
+    make_study: Callable[..., Study], postgres: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # where the files of a store on a server lie
     stopped: list[bool] = []
     notices: list[str] = []
 

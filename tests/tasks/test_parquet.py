@@ -47,6 +47,13 @@ def test_a_bomb_is_refused_by_what_it_says(tmp_path: Path) -> None:
         "large": (pa.table({"text": repeated("x" * 1_000_000, 3000, pa.large_string())}), "3.0 GB of values"),
         "raw": (pa.table({"text": repeated(b"x" * 1_000_000, 3000, pa.binary())}), "3.0 GB of values"),
     }
+    once = pa.ListArray.from_arrays(pa.array(range(3001), pa.int32()), repeated("x" * 1_000_000, 3000, pa.string()))
+    pairs = pa.MapArray.from_arrays(pa.array(range(3001), pa.int32()), pa.array(["k"] * 3000), once.values)
+    bombs |= {
+        "in lists": (pa.table({"text": once}), "3.0 GB of values"),
+        "in a map": (pa.table({"text": pairs}), "3.0 GB of values"),
+        "in a struct": (pa.table({"text": pa.StructArray.from_arrays([once], ["a"])}), "3.0 GB of values"),
+    }
     for name, (table, said) in bombs.items():
         path = tmp_path / f"{name}.parquet"
         pq.write_table(table, path, compression="zstd")

@@ -104,6 +104,21 @@ def test_of_many_long_texts_some_are_measured(tiny_model: Path) -> None:
     assert found.cut(128) == pytest.approx(6_003, abs=120)
 
 
+def test_what_differs_in_punctuation_alone_is_counted_and_dropped(tmp_path: Path, tiny_model: Path) -> None:
+    train = [(f"film {i}", "good" if i % 3 else "bad") for i in range(30)]
+    train += [("Film 1!", "good"), ("film 1", "good"), (":-)", "good"), (":-(", "bad"), ("ﬁlm - 7", "bad")]
+    test = [("film... 4", "good"), ("film 5", "good"), ("new", "bad"), ("का", "good")]
+    found = summary(declared(tmp_path, train, test), tiny_model)
+    assert (found.duplicates_in_train, found.near_in_train) == (1, 2)
+    assert (found.test_in_train, found.near_test_in_train) == (1, 1)
+    assert "1 test text also stands in train; 1 test text stands in train but for punctuation; " in found.line
+    assert "1 training text repeats another; 2 training texts repeat another but for punctuation" in found.line
+    data = read(tmp_path, [*train, ("की", "bad")], test, drop_duplicates=True)
+    assert len(data.train) == 36 - 2 - 2
+    assert {":-)", ":-(", "ﬁlm - 7", "की"} <= set(data.train.texts), "signs alone, two labels, another vowel"
+    assert not {"film 4", "film 5", "Film 1!"} & {*data.train.texts}
+
+
 def test_drop_duplicates_leaves_no_text_on_both_sides(tmp_path: Path) -> None:
     rows = [(f"text {i}", "ab"[i % 2]) for i in range(20)] * 3 + [("text 1", "a")]
     data = read(tmp_path, rows, drop_duplicates=True)

@@ -135,7 +135,7 @@ def next_command(case: Case) -> Command | None:
     if evidence.sparse:
         return _completed(case, evidence.sparse, run) or until_decided
     if decided and evidence.leaked > LEAKED:
-        return _changed(case, "no test text among its training texts")
+        return _apart(case)
     if decided and case.examples_needed:
         return _changed(case, f"about {words.count(case.examples_needed)} test examples")
     if look and not evidence.lasting and (decided or evidence.seeds < KNOWN or case.seeds_needed is not None):
@@ -167,6 +167,13 @@ def _changed(case: Case, what: str, **flags: str) -> Command:
     """The study with something changed: by a flag of `compare`, for a study of its making; else in the study's file."""
     again = _again(case, **flags)
     return again if flags and again.arguments[0] == "compare" else again.model_copy(update={"change": what})
+
+
+def _apart(case: Case) -> Command:
+    """The study without the test texts among its training texts."""
+    if case.spec is None or case.group.task not in case.spec.task:
+        return _changed(case, "no test text among its training texts")
+    return _changed(case, f"drop_duplicates = true in its [task.{case.group.task}]", **{"drop-duplicates": ""})
 
 
 def _again(case: Case, **flags: str) -> Command:

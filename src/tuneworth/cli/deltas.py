@@ -193,7 +193,7 @@ def _show_tasks(server: Server, loaded: list[tuple[Found, str]]) -> None:
         if reason:
             err.print(f"unavailable: {plain(delta.name)}: {plain(reason)}", soft_wrap=True)
     for name, info in served[:20]:
-        say(f"{name}  {info.method}, {info.metric} {info.score:.1f}")
+        say(f"{name}  {info.method}, {info.shown(info.metric)} {info.score:.1f}")
     if len(served) > 20:
         say(f"... and {len(served) - 20} more")
     name, info = served[0]

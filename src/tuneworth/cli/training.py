@@ -104,7 +104,7 @@ def compare(
     metric: Annotated[str | None, typer.Option(help="The primary metric; else the kind's default.")] = None,
     positive: Annotated[str | None, typer.Option(help="The class that F1 is of; else the rarer one of two.")] = None,
     drop_duplicates: Annotated[
-        bool, typer.Option("--drop-duplicates", help="Train without repeated rows and without texts that stand in test.")
+        bool, typer.Option("--drop-duplicates", help="Train without repeated rows and texts that stand in test, punctuation aside.")
     ] = False,
     max_length: Annotated[
         str, typer.Option(help="Tokens at which a text is cut; auto: the shortest that cuts few of them.")

@@ -15,6 +15,7 @@ from tuneworth.deltas.format_1 import upgraded
 from tuneworth.errors import DeltaError
 from tuneworth.kinds import Codec, all_kinds
 from tuneworth.spec import Frozen, Precision, Recipe
+from tuneworth.tasks.summary import metric_of
 from tuneworth.words import brief
 from tuneworth.writing import check_parent, whole_directory
 
@@ -49,6 +50,8 @@ class DeltaInfo(Frozen):
     metric: Name
     score: float
     metrics: Mapping[str, float]
+    positive: Name | None = None
+    """The class that F1 is of; None: no F1 of one class, or a delta of before this was kept."""
     pairs: bool
     columns: tuple[str, ...] = ()
     """The text columns of the file it was tuned on; empty for a registered task."""
@@ -66,6 +69,10 @@ class DeltaInfo(Frozen):
     @classmethod
     def _as_it_is_now(cls, data: Any) -> Any:
         return upgraded(data) if isinstance(data, Mapping) and data.get("format") == 1 else data
+
+    def shown(self, metric: str) -> str:
+        """One of `metrics` as people see it: F1 with its class."""
+        return metric_of({"metric": metric, "data": {"positive": self.positive}})
 
     @field_validator("codec", mode="before")
     @classmethod

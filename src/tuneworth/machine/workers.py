@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import logging
 import os
+import random
 import socket
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -110,15 +112,23 @@ def free_memory(cgroups: Path = CGROUPS, own: Path = OWN) -> int:
     import psutil
 
     free = [psutil.virtual_memory().available]
+    free += [left for group in _groups("memory", cgroups, own) if (left := _left(group)) is not None]
+    return max(0, min(free))
+
+
+def _groups(controller: str, cgroups: Path, own: Path) -> list[Path]:
+    """The control groups with this controller that this process is in, the inner ones first."""
+    found: list[Path] = []
     with suppress(OSError):
         for line in own.read_text().splitlines():
-            _, controllers, path = line.split(":", 2)  # cgroups(7): 0::/path, or, in version 1, 4:memory:/path
-            if controllers in ("", "memory"):
-                top = cgroups / controllers
-                group = top / path.lstrip("/")
-                free += [left for place in (group, *group.parents) if place.is_relative_to(top)
-                         if (left := _left(place)) is not None]  # fmt: skip
-    return max(0, min(free))
+            _, controllers, path = line.split(":", 2)  # cgroups(7): 0::/path, or, in version 1, 4:cpu,cpuacct:/path
+            if controllers and controller not in controllers.split(","):
+                continue
+            tops = (cgroups / controllers, cgroups / controller)  # version 1 links the one to the other
+            top = next((place for place in tops if place.is_dir()), cgroups)
+            group = top / path.lstrip("/")
+            found += [place for place in (group, *group.parents) if place.is_relative_to(top)]
+    return found
 
 
 def _left(group: Path) -> int | None:
@@ -162,24 +172,53 @@ def trial_bytes(source: Path, trial: TrialSpec) -> int:
     return int(0.9e9) + 4 * weights + activations
 
 
-def cores_here() -> set[int]:
-    """The cores this process may use."""
-    return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(range(os.cpu_count() or 1))
+def cores_here(cgroups: Path = CGROUPS, own: Path = OWN) -> set[int]:
+    """The cores this process may use: no more than the time that its control groups grant it fills, begun ones counted.
+
+    Which of them is drawn by the host's name, a container's own, so that not all containers choose the first.
+    """
+    cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(range(os.cpu_count() or 1))
+    granted = [share for group in _groups("cpu", cgroups, own) if (share := _cpu_share(group)) is not None]
+    number = max(1, ceil(min(granted, default=len(cores))))
+    return cores if number >= len(cores) else set(random.Random(socket.gethostname()).sample(sorted(cores), number))
+
+
+def _cpu_share(group: Path) -> float | None:
+    """Cores' worth of time that a control group may take; None where it has no limit."""
+    for names in (("cpu.max",), ("cpu.cfs_quota_us", "cpu.cfs_period_us")):
+        try:
+            quota, period = map(int, " ".join((group / name).read_text() for name in names).split())
+        except (OSError, ValueError):  # not of this version, or "max"
+            continue
+        return quota / period if quota > 0 and period > 0 else None  # -1: none, in version 1
+    return None
 
 
 def owner_name() -> str:
     """host/pid/start/random/space: names one process, also after its pid is used again, and the space its pid is of."""
+    return f"{socket.gethostname()}/{os.getpid()}/{_start(os.getpid())}/{uuid4().hex[:8]}/{_pid_space()}"
+
+
+def _start(pid: int) -> str:
+    """When a process started: on Linux the kernel's ticks since it booted, which no clock that is set moves.
+
+    Raises psutil.NoSuchProcess.
+    """
     import psutil
 
-    start, pid = psutil.Process().create_time(), os.getpid()
-    return f"{socket.gethostname()}/{pid}/{start:.2f}/{uuid4().hex[:8]}/{_pid_space()}"
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+        return f"{fields[19]}ticks"  # proc_pid_stat(5), field 22; the name in brackets before may hold anything
+    except (OSError, IndexError):
+        return f"{psutil.Process(pid).create_time():.2f}"
 
 
 def is_dead(owner: str) -> bool:
     """Whether the owner was a process of this host that is no more; owners elsewhere keep their leases.
 
     Elsewhere is also another container on this host, another machine of the same name, or this one before it was started
-    anew: none of them can be told from the others. Owners of before version 0.2 do not name their space.
+    anew: none of them can be told from the others. Owners of before version 0.2 do not name their space, and give the time of
+    their start instead of its ticks.
     """
     import psutil
 
@@ -188,7 +227,8 @@ def is_dead(owner: str) -> bool:
         return False
     try:
         process = psutil.Process(int(pid))
-        return f"{process.create_time():.2f}" != start or process.status() == psutil.STATUS_ZOMBIE
+        now = _start(int(pid)) if start.endswith("ticks") else f"{process.create_time():.2f}"
+        return now != start or process.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True
 

@@ -292,7 +292,8 @@ def _unsteady(done: list[Row]) -> tuple[float, float] | None:
 
 def _leaked(row: Row) -> float:
     found = row["data"] or {}
-    return (found.get("test_in_train") or 0) / max(1, found.get("test") or 0)
+    leaked = (found.get("test_in_train") or 0) + (found.get("near_test_in_train") or 0)
+    return leaked / max(1, found.get("test") or 0)
 
 
 def _delta_path(done: list[Row]) -> str | None:

@@ -216,7 +216,7 @@ def _view(task: Task) -> TaskView:
     info = task.info
     return TaskView(
         name=task.name, status="ready", reason=task.alone, method=info.method, kind=info.task_kind, pairs=info.pairs,
-        labels=list(info.codec.names) if info.codec.names else None, max_length=info.max_length, metric=info.metric,
+        labels=list(info.codec.names) if info.codec.names else None, max_length=info.max_length, metric=info.shown(info.metric),
         score=info.score if math.isfinite(info.score) else None, mixed=task.parts is not None,
     )  # fmt: skip
 

@@ -52,7 +52,7 @@ class FileTask(Frozen):
     positive: str | None = None
     """The class that F1 is of; else, of two, the rarer one in train."""
     drop_duplicates: bool = False
-    """Leave out training rows that repeat another one, or whose text stands in test."""
+    """Leave out training rows that repeat another one, or whose text stands in test, but for case, white space and punctuation."""
     test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
     split_seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     delimiter: Delimiter | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -54,6 +55,8 @@ class SqlStore:
         if self._sqlite:
             check_path(Path(parsed.database or ""), self.where, create)
         self.engine = make_engine(parsed, self.where, busy_seconds)
+        # A command opens stores where it needs them: they are closed when nobody refers to them, or with the process.
+        self._closing = weakref.finalize(self, self.engine.dispose)
         self._writing: Engine | None = self.engine.execution_options(write=True)
         try:
             self._open(create, busy_seconds)
@@ -83,6 +86,7 @@ class SqlStore:
             self.engine = read_only_copy(url)
         except (OSError, sqlite3.Error):
             raise error from None
+        self._closing = weakref.finalize(self, self.engine.dispose)
         self._writing = None
         with store_errors(self.where), self.engine.begin() as connection:
             if current_revision(connection, self.where) is None:
@@ -307,7 +311,7 @@ class SqlStore:
             return Counts(**dict(connection.execute(states.group_by(trials.c.state)).all()))
 
     def close(self) -> None:
-        self.engine.dispose()
+        self._closing()
 
     def _insert(self) -> Any:
         """The dialect's own INSERT, which has ON CONFLICT; the other dialect stays unimported, it takes 0.1 s."""

@@ -1,9 +1,10 @@
-"""Texts that stand more than once in the data: counted, and left out of the training split where that is asked for."""
+"""Texts that stand more than once in the data, the same or nearly: counted, and left out of the training split where that is
+asked for."""
 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,14 +12,24 @@ from numpy.typing import NDArray
 from tuneworth.errors import DataError
 from tuneworth.tasks import Examples
 
-__all__ = ["apart", "distinct", "folded", "repeated", "standing_in"]
+__all__ = ["alike", "apart", "distinct", "folded", "repeated", "standing_in"]
 
 
 def folded(examples: Examples) -> list[tuple[str, ...]]:
     """What two examples share that are the same to a reader: their texts, without regard to case, white space or the
     Unicode form."""
+    return _each(examples, _fold)
+
+
+def alike(examples: Examples) -> list[tuple[str, ...]]:
+    """What two examples share that are nearly the same: their letters and digits, without regard to punctuation, signs and
+    compatible forms (NFKC: "ﬁ" is "fi") either. A text of signs alone is its own."""
+    return _each(examples, _letters)
+
+
+def _each(examples: Examples, key: Callable[[str], str]) -> list[tuple[str, ...]]:
     columns = [examples.texts] if examples.pairs is None else [examples.texts, examples.pairs]
-    return list(zip(*([_fold(text) for text in column] for column in columns), strict=True))
+    return list(zip(*([key(text) for text in column] for column in columns), strict=True))
 
 
 def repeated(keys: Sequence[Hashable]) -> NDArray[np.bool_]:
@@ -36,15 +47,16 @@ def standing_in(keys: Iterable[Hashable], others: Iterable[Hashable]) -> NDArray
 
 
 def distinct(examples: Examples) -> Examples:
-    """Without the rows that repeat an earlier one's text and label. Texts with two labels stay: which one is right is not
-    for a program to say."""
-    again = repeated(list(zip(folded(examples), examples.labels.tolist(), strict=True)))
+    """Without the rows that repeat an earlier one's text, nearly at least, and its label. Texts with two labels stay: which one
+    is right is not for a program to say."""
+    again = repeated(list(zip(alike(examples), examples.labels.tolist(), strict=True)))
     return examples.only(np.flatnonzero(~again))
 
 
 def apart(train: Examples, test: Examples, names: Sequence[str] | None) -> Examples:
-    """Train without the texts that stand in test, whatever their label. Raises DataError where none is left of a class."""
-    left = train.only(np.flatnonzero(~standing_in(folded(train), folded(test))))
+    """Train without the texts that stand in test, nearly at least, whatever their label. Raises DataError where none is left of a
+    class."""
+    left = train.only(np.flatnonzero(~standing_in(alike(train), alike(test))))
     lost = sorted({*train.labels.tolist()} - {*left.labels.tolist()}) if names else []
     if lost or not len(left):
         what = f"no training example of {names[lost[0]]!r}" if names and lost else "nothing to train on"
@@ -54,3 +66,19 @@ def apart(train: Examples, test: Examples, names: Sequence[str] | None) -> Examp
 
 def _fold(text: str) -> str:
     return unicodedata.normalize("NFC", " ".join(text.split()).casefold())
+
+
+class _Letters(dict[int, str]):
+    """For str.translate: letters, marks and digits as they are; any other sign is a gap between words."""
+
+    def __missing__(self, code: int) -> str:
+        sign = chr(code)
+        self[code] = sign if unicodedata.category(sign)[0] in "LMN" else " "
+        return self[code]
+
+
+_LETTERS = _Letters()
+
+
+def _letters(text: str) -> str:
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().translate(_LETTERS).split()) or _fold(text)

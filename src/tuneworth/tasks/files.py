@@ -92,7 +92,7 @@ class DeclaredTask:
         if declared.drop_duplicates:
             train = duplicates.apart(train, test, said.names)
             notes.append(f"left out of train: {repeats:,} rows that repeat another, "
-                         f"and {len(parts[0]) - len(train):,} whose text stands in test")  # fmt: skip
+                         f"and {len(parts[0]) - len(train):,} whose text stands in test, punctuation aside")  # fmt: skip
         left_out = sum(len(table.where) for table in read) - sum(len(table.where) for table in tables)
         return name, TaskData(train, test, said.names, tuple(notes), left_out, positive, said.settings, said.manner)
 

@@ -12,7 +12,7 @@ import numpy as np
 from tuneworth import words
 from tuneworth.kinds import find_kind, get_kind
 from tuneworth.tasks import Task, TaskData
-from tuneworth.tasks.duplicates import folded, repeated, standing_in
+from tuneworth.tasks.duplicates import alike, folded, repeated, standing_in
 from tuneworth.tasks.lengths import CUT, Lengths
 
 __all__ = ["Summary", "metric_of", "said", "summarise"]
@@ -41,6 +41,10 @@ class Summary:
     """Texts with two labels; 0 for a kind whose labels of one text may well differ a little."""
     positive: str | None
     """The class that F1 is of, where there are two."""
+    near_in_train: int = 0
+    """Further training texts that repeat an earlier one but for punctuation."""
+    near_test_in_train: int = 0
+    """Further test texts that stand in train but for punctuation."""
     sampled: bool = False
     """`cut` is an estimate: too many texts may be longer to count each one's tokens."""
     notes: tuple[str, ...] = ()
@@ -69,15 +73,18 @@ class Summary:
             parts.append(f"texts of {self.median_tokens:,} tokens at the median")
         cut = f"{'some ' if self.sampled and self.cut else ''}{self.cut:,}" if self.cut else "none"
         parts.append(f"{cut} cut at {self.max_length:,}")
+        but = "but for punctuation"
         faults = (
             (self.test_in_train, "test text also stands in train", "test texts also stand in train"),
+            (self.near_test_in_train, f"test text stands in train {but}", f"test texts stand in train {but}"),
             (self.duplicates_in_train, "training text repeats another", "training texts repeat another"),
+            (self.near_in_train, f"training text repeats another {but}", f"training texts repeat another {but}"),
             (self.contradictory, "text has two labels", "texts have two labels"),
         )
         return "; ".join([", ".join(parts), *(words.several(n, one, many) for n, one, many in faults if n)])
 
 
-def metric_of(row: Mapping[str, Any]) -> str | None:
+def metric_of(row: Mapping[str, Any]) -> Any:
     """The metric of a row of results, as it is shown: F1 with the class that it is of, where the trial says so."""
     positive = (row.get("data") or {}).get("positive")
     return f"f1 of {positive!r}" if row["metric"] == "f1" and positive is not None else row["metric"]
@@ -99,6 +106,8 @@ def said(name: str, row: Mapping[str, Any] | None) -> Iterator[str]:
 def summarise(task: Task, data: TaskData, lengths: Lengths, max_length: int, positions: int | None) -> Summary:
     """`lengths`: of the data's texts; `positions`: how many tokens the model can read at most."""
     train, test = folded(data.train), folded(data.test)
+    near, near_test = alike(data.train), alike(data.test)
+    again, leaked = repeated(train), standing_in(test, train)
     labels, kind = np.concatenate([data.train.labels, data.test.labels]), get_kind(task.kind)
     labelled = set(zip([*train, *test], kind.keys(labels), strict=True)) if kind.contradicts() else set()
     cut = lengths.cut(max_length)
@@ -106,7 +115,8 @@ def summarise(task: Task, data: TaskData, lengths: Lengths, max_length: int, pos
         train=len(train), test=len(test), left_out=data.left_out, kind=task.kind,
         classes=kind.counts(labels, data.label_names),
         median_tokens=lengths.median, cut=cut, max_length=max_length,
-        duplicates_in_train=int(repeated(train).sum()), test_in_train=int(standing_in(test, train).sum()),
+        duplicates_in_train=int(again.sum()), test_in_train=int(leaked.sum()),
+        near_in_train=int((repeated(near) & ~again).sum()), near_test_in_train=int((standing_in(near_test, near) & ~leaked).sum()),
         contradictory=sum(n > 1 for n in Counter(text for text, _ in labelled).values()),
         positive=data.label_names[data.positive] if data.label_names and "f1" in task.metrics else None,
         sampled=lengths.sampled,
