@@ -15,7 +15,6 @@ average over all settings. Compared are only settings in which every rate of the
 from __future__ import annotations
 
 import argparse
-import csv
 import os
 import sys
 from collections import defaultdict
@@ -25,6 +24,7 @@ from typing import Any
 
 import numpy as np
 
+from cut import write
 from tuneworth.results.rows import Row
 from tuneworth.spec import StudySpec
 from tuneworth.study import Study
@@ -71,13 +71,7 @@ def cut(name: str, data_dir: Path | None, into: Path) -> dict[str, Any]:
     shuffled = order(data.train.labels, task.kind, seed=0)
     parts = {"train": shuffled[:SEEN], "held": shuffled[SEEN : SEEN + HELD]}
     for part, which in parts.items():
-        with (into / f"{name}-{part}.csv").open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(["first", "second", "label"])
-            for i in which:
-                second = data.train.pairs[i] if data.train.pairs is not None else ""
-                label = data.train.labels[i] if data.label_names is None else data.label_names[data.train.labels[i]]
-                writer.writerow([data.train.texts[i], second, label])
+        write(into / f"{name}-{part}.csv", data.train, which, data.label_names)
     pair = {"text_pair": "second"} if data.train.pairs is not None else {}
     return {"train": into / f"{name}-train.csv", "test": into / f"{name}-held.csv", "text": "first", "label": "label",
             "kind": task.kind, "metric": TASKS[name], **pair}  # fmt: skip

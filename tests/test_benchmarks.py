@@ -11,6 +11,10 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+from test_study import run_here
+from tuneworth.spec import StudySpec
+from tuneworth.study import Study
+
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 
 
@@ -86,3 +90,41 @@ def test_planning_resuming_and_reporting_are_timed(capsys: pytest.CaptureFixture
 
 def test_scaling_tries_the_smallest_and_the_largest_when_it_is_quick() -> None:
     assert load("scaling").parse(["--quick"]).sizes == [1000, 50000]
+
+
+def test_a_rate_s_loss_of_points_is_against_the_same_method_s_best_where_all_have_ended() -> None:
+    pilot = load("pilot")
+    row = {"method": "full", "fraction": 1.0, "budget": "3epochs", "state": "done", "baseline_score": 60.0}
+
+    def of(task: str, rate: float, score: float | None, state: str = "done") -> dict[str, object]:
+        return {**row, "task": task, "recipe": {"learning_rate": rate}, "score": score, "state": state}
+
+    found = pilot.regrets([
+        of("mrpc", 1e-4, 70.0), of("mrpc", 3e-4, 72.0), of("mrpc", 9e-4, None, "failed"),
+        of("cola", 1e-4, 5.0), of("cola", 3e-4, None, "pending"),
+    ])  # fmt: skip
+    mrpc = ("mrpc", 1.0, "3epochs")
+    assert found == {"full": {1e-4: {mrpc: 2.0}, 3e-4: {mrpc: 0.0}, 9e-4: {mrpc: 12.0}}}, (
+        "a failure scores the baseline"
+    )
+
+
+def test_what_is_advised_is_judged_at_fresh_seeds(
+    tiny_model: Path, reviews: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = load("tuned_or_not")
+
+    def compare(_case: object, way: str, _options: object) -> None:
+        """Instead of a minute's command."""
+        task = {"reviews": {"train": reviews, "text": "text", "label": "label"}}
+        spec = {"name": f"reviews-{way}", "models": [str(tiny_model)], "methods": ["head"], "tasks": ["reviews"], "seeds": 1,
+                "budgets": ["2steps"], "task": task, "tune": int(bench.WAYS[way]), "deltas": "none"}  # fmt: skip
+        run_here(Study(StudySpec.parse(spec), str(tmp_path / "tuned.db")))
+
+    monkeypatch.setattr(bench, "compare", compare)
+    monkeypatch.setattr(bench, "WAYS", {"tuned": "2", "defaults": "1"})
+    bench.main(["--into", str(tmp_path), "--train", str(reviews), "--model", str(tiny_model),
+                "--fresh", "1", "--workers", "1"])  # fmt: skip
+    table = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| reviews")]
+    assert [line.split(" | ")[1] for line in table] == ["tuned", "defaults"]
+    assert all("1 seeds" in line and "2steps" in line for line in table)

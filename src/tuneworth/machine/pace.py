@@ -26,6 +26,8 @@ VALIDATION = 0.1
 """Share of a trial's examples that are set aside (`tasks.splits.take`)."""
 SMALLEST = 8
 """Examples in a batch, at least: fewer make gradients noisy, and slow steps down."""
+ON_FEATURES = 0.02
+"""What a step of `head` on kept features takes, of one through the whole model (docs/log.md)."""
 SAMPLE = 200
 """Examples whose length is taken for that of all."""
 
@@ -59,7 +61,8 @@ def measure(prepared: Prepared, data: TaskData, workers: int | str) -> Pace:
     """The pace of all trials of a study with one task on this machine's CPU. Takes some ten seconds.
 
     An evaluated example counts half of a trained one, the forward pass of two that cost alike; that is too much for
-    methods that need a third pass, the gradients of weights.
+    methods that need a third pass, the gradients of weights. `head` goes through the model once for each example, whatever
+    its epochs (`train.features`), and has no other pass.
     """
     sources, seeds = prepared.model_sources, prepared.tuning.seeds
     trials = [trial for trial in prepared.candidates if trial.seed in seeds]
@@ -73,10 +76,14 @@ def measure(prepared: Prepared, data: TaskData, workers: int | str) -> Pace:
         return sum(examples(trial) / max(rate(rates[_kind(trial)]), 1e-9) for trial in trials)
 
     def trained(trial: TrialSpec) -> float:
-        return tuned * (1 - VALIDATION) * trial.fraction * len(data.train)
+        share = ON_FEATURES if trial.kind == "head" else 1.0
+        return share * tuned * (1 - VALIDATION) * trial.fraction * len(data.train)
 
     def evaluated(trial: TrialSpec) -> float:
-        return (trial.evaluations * VALIDATION * trial.fraction * len(data.train) + len(data.test)) / 2
+        seen = trial.fraction * len(data.train)
+        if trial.kind == "head":
+            return seen + len(data.test)
+        return (trial.evaluations * VALIDATION * seen + len(data.test)) / 2
 
     ways: list[tuple[int, Callable[[Rate], float]]] = [(several, lambda rate: rate.several)]
     if workers == "auto":
