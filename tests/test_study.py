@@ -17,6 +17,7 @@ from families import make_model_dir
 from killable import ended, kill_at_random, start
 from tuneworth.errors import ModelError
 from tuneworth.machine.workers import is_dead, owner_name
+from tuneworth.methods import get_method
 from tuneworth.spec import TrialRecord
 from tuneworth.store import open_store
 from tuneworth.study import Study
@@ -124,6 +125,29 @@ def test_a_sweep_runs_every_recipe_and_chooses_on_validation(make_study: Make) -
     mean = {lr: sum(r["validation_score"] for r in rows if r["recipe"]["learning_rate"] == lr) for lr in (1e-6, 5e-3)}
     chosen = {r["recipe"]["learning_rate"] for r in rows if r["selected"]}
     assert chosen == {max(mean, key=lambda lr: mean[lr])}
+
+
+def test_a_default_that_another_version_changed_trains_nothing_again(
+    make_study: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A study keeps the learning rates that it began with, in its races too; one that its author names is his."""
+    begun = {
+        name: make_study(name=name, methods=["full"], seeds=1, tune=tune) for name, tune in (("once", 1), ("raced", 3))
+    }
+    for study in begun.values():
+        study.store.put_study(study.spec, study.prepare().trials)
+    before = {name: [trial.key for trial in study.prepare().trials] for name, study in begun.items()}
+    full = type(get_method("full"))
+    monkeypatch.setattr(full, "recipe", full.recipe.model_copy(update={"learning_rate": 7e-5}))
+    assert {name: [trial.key for trial in study.prepare().trials] for name, study in begun.items()} == before
+    fresh = make_study(name="fresh", methods=["full"], seeds=1, tune=1).prepare().trials
+    assert [trial.recipe.learning_rate for trial in fresh] == [7e-5]
+    asked = make_study(name="once", methods=["full"], seeds=1, recipe={"full": {"learning_rate": 9e-5}})
+    assert [trial.recipe.learning_rate for trial in asked.prepare().trials] == [9e-5]
+    asked.store.put_study(asked.spec, asked.prepare().trials)
+    assert [t.recipe.learning_rate for t in make_study(name="once", methods=["full"], seeds=1).prepare().trials] == [
+        7e-5
+    ]
 
 
 def test_data_that_changes_under_a_study_is_noticed(make_study: Make, tmp_path: Path, reviews: Path) -> None:

@@ -79,23 +79,25 @@ def near(best: float) -> Loss:
 
 
 @pytest.mark.parametrize(
-    ("best", "chosen"), [(5e-5, 5e-5), (1.7e-5, 1.7e-5), (1.4e-4, 1.5e-4), (5e-4, 4.5e-4), (1e-2, 4.5e-4), (1e-9, 5.6e-6)]
+    ("best", "chosen"), [(1.5e-4, 1.5e-4), (5e-5, 5e-5), (4.2e-4, 4.5e-4), (1.4e-3, 1.3e-3), (1e-2, 1.3e-3), (1e-9, 1.7e-5)]
 )  # fmt: skip
 def test_the_best_rate_wins_and_one_at_the_edge_earns_one_more(best: float, chosen: float) -> None:
     plans, rates = race(spec_of(methods=["full"]), near(best))
     assert rates == {"full": chosen}
-    assert [len(plan) for plan in plans] == ([3, 5, 5] if chosen == 5e-5 else [3, 5, 6, 6])
+    assert [len(plan) for plan in plans] == ([3, 5, 5] if chosen == 1.5e-4 else [3, 5, 6, 7, 6])
 
 
 def test_a_tie_goes_to_the_default_and_failures_lose() -> None:
-    assert race(spec_of(), lambda trial: 0.7 + TIE / 2 * (trial.recipe.learning_rate == 5e-5))[1] == {
-        "full": 5e-5,
-        "bitfit": 4e-3,
+    assert race(spec_of(), lambda trial: 0.7 + TIE / 2 * (trial.recipe.learning_rate == 1.5e-4))[1] == {
+        "full": 1.5e-4,
+        "bitfit": 1.2e-2,
     }
-    assert race(spec_of(), lambda _: math.inf)[1] == {"full": 5e-5, "bitfit": 4e-3}
-    plans, rates = race(spec_of(methods=["full"]), lambda trial: math.inf if trial.recipe.learning_rate > 4e-5 else 0.6)
-    assert rates == {"full": 1.7e-5}
-    assert {trial.recipe.learning_rate for trial in plans[-1]} == {5e-5, 1.7e-5, 1.5e-4, 5.6e-6}
+    assert race(spec_of(), lambda _: math.inf)[1] == {"full": 1.5e-4, "bitfit": 1.2e-2}
+    plans, rates = race(
+        spec_of(methods=["full"]), lambda trial: math.inf if trial.recipe.learning_rate > 1.2e-4 else 0.6
+    )
+    assert rates == {"full": 5e-5}
+    assert {trial.recipe.learning_rate for trial in plans[-1]} == {1.5e-4, 5e-5, 4.5e-4, 1.7e-5}
 
 
 @given(st.integers(2, 9), st.integers(1, 20), st.sampled_from([1, 3, 50, 400]), st.randoms(use_true_random=False))
@@ -122,11 +124,12 @@ def test_effort_is_the_same_rule_for_all_and_bounded(rates: int, seeds: int, epo
             assert all(trial.evaluations == 1 and trial.seed in spec.seeds[:4] for trial in mine)
 
 
-def loses(places: dict[float, str], loss: Loss) -> Callable[[TrialSpec], TrialRecord]:
-    """Records in which the first trials of the rates in `places` "failed" or gave "one" answer for all."""
+def loses(places: dict[float, str], loss: Loss, whole: bool = False) -> Callable[[TrialSpec], TrialRecord]:
+    """Records in which the first trials of the rates in `places` "failed" or gave "one" answer for all; `whole`: at the whole
+    budget, else in heats."""
 
     def record(trial: TrialSpec) -> TrialRecord:
-        what = places.get(trial.recipe.learning_rate, "") if trial.seed == 0 else ""
+        what = places.get(trial.recipe.learning_rate, "") if trial.seed == 0 and (trial.tunes is None) == whole else ""
         made = ended(trial, (lambda _: math.inf) if what == "failed" else loss)
         if made.result is None:
             return made
@@ -142,22 +145,38 @@ def test_a_rate_that_was_lost_in_one_heat_does_not_win_the_next_by_luck(what: st
     spec = spec_of(methods=["full"], tune=5, budgets=["50epochs"])
 
     def loss(trial: TrialSpec) -> float:
-        large = trial.recipe.learning_rate > 4e-4
-        return (0.65 if trial.seed == 0 else 0.1) if large else 0.6 + (trial.recipe.learning_rate != 5e-5)
+        large = trial.recipe.learning_rate > 1.2e-3
+        return (0.65 if trial.seed == 0 else 0.1) if large else 0.6 + (trial.recipe.learning_rate != 1.5e-4)
 
-    assert race(spec, loss)[1] == {"full": 4.5e-4}, "without its loss it would win"
-    assert race(spec, loss, record=loses({4.5e-4: what}, loss))[1] == {"full": 5e-5}
+    assert race(spec, loss)[1] == {"full": 1.3e-3}, "without its loss it would win"
+    assert race(spec, loss, record=loses({1.3e-3: what}, loss))[1] == {"full": 1.5e-4}
+
+
+@pytest.mark.parametrize("what", ["failed", "one"])
+def test_a_rate_that_collapses_over_the_whole_budget_gives_way_to_the_next(what: str) -> None:
+    """Seen with adapters: the short heats' best, by far, ends at the majority's answer where it trains for longer."""
+    spec = spec_of(methods=["full"])
+    best = near(4.5e-4)
+
+    record = loses(dict.fromkeys((4.5e-4, 1.3e-3), what), best, whole=True)
+    plans, rates = race(spec, best, record=record)
+    assert rates == {"full": 1.5e-4}
+    lost = [trial for trial in plans[-1] if trial.tunes is None]
+    assert {(str(trial.budget), trial.seed) for trial in lost} == {("3epochs", 0)}, "the first seed's alone"
+    assert {trial.recipe.learning_rate for trial in lost} == {4.5e-4, 1.3e-3}
+    trials = Tuning(3, spec.seeds, EXAMPLES).grow(candidates_of(spec), [record(t) for t in plans[-1]])
+    assert all(trial in trials.trials for trial in lost), "it stays in the plan: its time is charged"
 
 
 def test_one_answer_for_all_is_no_loss_before_smaller_rates_have_learnt() -> None:
     """A head that is still as it was drawn gives all kinds of answers, and a rate that has moved it the majority's."""
     spec = spec_of(methods=["full"])
-    large = {1.5e-4: "one"}
+    large = {4.5e-4: "one"}
 
     def slow(trial: TrialSpec) -> float:
-        return 0.69 - (trial.recipe.learning_rate > 1e-4) * 0.04 - (trial.seed > 0) * 0.1
+        return 0.69 - (trial.recipe.learning_rate > 3e-4) * 0.04 - (trial.seed > 0) * 0.1
 
-    assert race(spec, slow, record=loses(large, slow))[1] == {"full": 1.5e-4}
+    assert race(spec, slow, record=loses(large, slow))[1] == {"full": 4.5e-4}
 
 
 def test_a_race_that_takes_more_than_its_share_says_so_before(make_study: Callable[..., Study]) -> None:
@@ -172,16 +191,16 @@ def test_what_races_are_sure_to_ask_for_is_foreseen() -> None:
     spec = spec_of(methods=["full"])
     tuning, candidates = Tuning(3, spec.seeds, EXAMPLES), candidates_of(spec)
     tuned = tuning.grow(candidates, [])
-    plans, _ = race(spec, near(5e-5))
+    plans, _ = race(spec, near(1.5e-4))
     assert [*tuned.trials, *tuned.ahead] == plans[-1]
-    over = tuning.grow(candidates, [ended(trial, near(5e-5)) for trial in plans[-1]])
+    over = tuning.grow(candidates, [ended(trial, near(1.5e-4)) for trial in plans[-1]])
     assert not over.ahead
 
 
 def test_a_budget_of_a_few_steps_is_raced_whole() -> None:
-    plans, _ = race(spec_of(budgets=["3epochs"], methods=["full"]), near(5e-5), {"glue/mrpc": 200})
+    plans, _ = race(spec_of(budgets=["3epochs"], methods=["full"]), near(1.5e-4), {"glue/mrpc": 200})
     assert {str(trial.budget) for trial in plans[-1]} == {"3epochs"}
-    plans, _ = race(spec_of(budgets=["60steps"], methods=["full"]), near(5e-5), {})
+    plans, _ = race(spec_of(budgets=["60steps"], methods=["full"]), near(1.5e-4), {})
     assert {str(trial.budget) for trial in plans[-1]} == {"20steps"}, "two heats of one length are one"
 
 
@@ -209,37 +228,39 @@ def test_keys_of_old_trials_stay_and_those_of_a_race_are_their_own() -> None:
 
 def test_trials_of_a_race_are_no_rows() -> None:
     spec = spec_of(methods=["full"], seeds=2)
-    plans, _ = race(spec, near(5e-5))
-    compared = Tuning(3, spec.seeds, EXAMPLES).grow(candidates_of(spec), [ended(t, near(5e-5)) for t in plans[-1]])
+    plans, _ = race(spec, near(1.5e-4))
+    compared = Tuning(3, spec.seeds, EXAMPLES).grow(candidates_of(spec), [ended(t, near(1.5e-4)) for t in plans[-1]])
     trials = [*compared.trials, *compared.of(candidates_of(spec))]
-    table = rows(Ledger(spec, [ended(trial, near(5e-5)) for trial in trials]), "first")
+    table = rows(Ledger(spec, [ended(trial, near(1.5e-4)) for trial in trials]), "first")
     assert [row["seed"] for row in table] == [0, 1]
     assert {row["budget"] for row in table} == {"3epochs"}
     tried = [(trial["learning_rate"], trial["budget"], trial["validation_loss"]) for trial in table[0]["tuning"]]
-    assert tried == [(t.recipe.learning_rate, str(t.budget), near(5e-5)(t)) for t in plans[-1]]
+    assert tried == [(t.recipe.learning_rate, str(t.budget), near(1.5e-4)(t)) for t in plans[-1]]
     assert list(tuning_seconds(table).values()) == [2.0 * len(plans[-1])]
 
 
 def test_what_was_tried_is_shown_with_its_price() -> None:
     spec = spec_of(seeds=2)
-    plans, _ = race(spec, near(5e-5))
-    records = [ended(trial, near(5e-5)) for trial in plans[-1]]
-    tuned = Tuning(3, spec.seeds, EXAMPLES).grow(candidates_of(spec), records)
-    table = rows(Ledger(spec, [*records, *(ended(t, near(5e-5)) for t in tuned.of(candidates_of(spec)))]), "first")
+    plans, _ = race(spec, near(1.5e-4))
+    tuned = Tuning(3, spec.seeds, EXAMPLES).grow(
+        candidates_of(spec), [ended(t, near(1.5e-4)) for plan in plans for t in plan]
+    )
+    trials = [*tuned.trials, *tuned.of(candidates_of(spec))]
+    table = rows(Ledger(spec, [ended(trial, near(1.5e-4)) for trial in trials]), "first")
     made = build(table, spec)
     full, bitfit = made.groups[0].cells
     assert (full.recipes_tried, bitfit.recipes_tried) == (3, 4), "bitfit went beyond the edge"
     assert full.effort == bitfit.effort
     assert not any("same effort" in caution for caution in made.cautions)
-    assert [one.recipe["learning_rate"] for one in full.tried] == [5e-5, 1.5e-4, 1.7e-5]
+    assert [one.recipe["learning_rate"] for one in full.tried] == [1.5e-4, 4.5e-4, 5e-5]
     assert len(full.expected) == 3
     spent = sum(cell.tuning_seconds for cell in made.groups[0].cells) + 2.0 * 4
     assert ("Training time", words.seconds(spent)) in [(label, number) for label, number, _ in made.key_numbers]
     page = render_html(made)
-    assert "<b>5e-05</b>" in page
+    assert "<b>0.00015</b>" in page
     with_console = Console(width=200, record=True, file=io.StringIO())
     terminal.show(made, with_console)
-    assert "chosen on validation: full 5e-05 (3 tried, 10 s), bitfit" in with_console.export_text()
+    assert "chosen on validation: full 0.00015 (3 tried, 10 s), bitfit" in with_console.export_text()
 
 
 @pytest.mark.parametrize(
@@ -248,7 +269,7 @@ def test_what_was_tried_is_shown_with_its_price() -> None:
         ({"tune": 0}, "tune = 0"),
         ({"tune": 10}, "tune = 10"),
         ({"stream": {"kind": "data", "chunk": 64}}, "a stream sets nothing aside"),
-        ({"methods": ["full", "more"], "method": {"more": {"kind": "full"}}, "recipe": {"more": {"learning_rate": 1.5e-4}}},
+        ({"methods": ["full", "more"], "method": {"more": {"kind": "full"}}, "recipe": {"more": {"learning_rate": 4.5e-4}}},
          "'full' and 'more' differ in their learning rates alone"),
     ],
 )  # fmt: skip

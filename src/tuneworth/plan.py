@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
@@ -49,6 +49,17 @@ def expand(
     ]  # fmt: skip
     _refuse_twins(trials)
     return trials
+
+
+def as_begun(spec: StudySpec, before: StudySpec, planned: Sequence[TrialSpec]) -> StudySpec:
+    """The study with the learning rates that it began with: a default that another version changed must not train again what is
+    there. `before`: the study as the store has it, with its `planned` trials, of which a method's first has its default."""
+    kept: dict[str, Mapping[str, Any]] = {}
+    for trial in planned:
+        asked, was = spec.recipe.get(trial.method, {}), before.recipe.get(trial.method, {})
+        if trial.method in spec.methods and "learning_rate" not in {**asked, **was}:
+            kept.setdefault(trial.method, {**asked, "learning_rate": trial.recipe.learning_rate})
+    return spec.model_copy(update={"recipe": {**spec.recipe, **kept}})
 
 
 def _length(spec: StudySpec, lengths: Mapping[tuple[str, str], int], model: str, task: str) -> int:

@@ -89,7 +89,7 @@ class Run:
         tuned = self.prepared.tuning.grow(self.prepared.candidates, records)
         candidates, present = tuned.of(self.prepared.candidates), {row["key"] for row in rows}
         compared = [t for t in candidates if t.seed in self.study.spec.seeds or t.key in present]
-        if question and not tuned.open and {t.key for t in compared} == present:
+        if question and not tuned.open and {t.key for t in compared} == present - {t.key for t in tuned.trials}:
             decisions = until_decided.decisions(rows, question, by_cell(rows, self.store.predictions(self.name)))
             compared = until_decided.grow(candidates, rows, decisions)
             self.board.open_groups = sum(bool(decision.wanted) for decision in decisions.values())
@@ -104,7 +104,8 @@ class Run:
 
     def _look_ahead(self, tuned: Tuned) -> None:
         """The rest of open races, and the trials whose rate they choose."""
-        compared = [t for t in self.prepared.candidates if t.cell in tuned.open and t.seed in self.study.spec.seeds]
+        compared = [t for t in self.prepared.candidates if t.cell in tuned.open and t.seed in self.study.spec.seeds
+                    and t.key not in self.board.waiting]  # fmt: skip
         self.board.ahead = [*tuned.ahead, *compared]
 
     def close(self) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from tuneworth.errors import SpecError, StoreError
 from tuneworth.machine.workers import worker_count
+from tuneworth.plan import as_begun
 from tuneworth.prepare import Prepared, prepare
 from tuneworth.progress import Board, Watch
 from tuneworth.run import ENDING, LAST_SECONDS, Run
@@ -75,11 +76,11 @@ class Study:
         if until_decided:
             check(self.spec)
         earlier = self._records()
-        planned = self.store.get_study(self.spec.name).seeds if earlier else ()
-        added = {r.trial.key: r.trial for r in earlier if r.trial.seed not in planned}  # by a run until decided
+        begun = self.store.get_study(self.spec.name) if earlier else self.spec
+        added = {r.trial.key: r.trial for r in earlier if r.trial.seed not in begun.seeds}  # by a run until decided
         asked = {*self.spec.seeds, *(trial.seed for trial in added.values())}
         seeds = tuple(s for s in possible_seeds(self.spec.seeds) if until_decided or s in asked)
-        spec = self.spec.model_copy(update={"seeds": seeds})
+        spec = as_begun(self.spec, begun, [record.trial for record in earlier]).model_copy(update={"seeds": seeds})
         whole = prepare(spec, self.data_dir, self.files, allow_pickle, earlier)
         whole = replace(whole, tuning=replace(whole.tuning, seeds=self.spec.seeds))
         tuned = whole.tuning.grow(whole.candidates, earlier)

@@ -5,8 +5,12 @@ gives every rate that is left one trial at a part of the cell's budget, with a s
 validation loss, goes into the next one, three times as long and on the next seed, until two have raced (successive halving:
 Jamieson and Talwalkar 2016, arXiv 1502.07943). Where the best of the last heat lies at the edge of what was tried, one rate
 more on that side joins that heat: in the longest one, since the shorter the training, the larger the rate that is best in it.
-A rate that failed in any heat, or gave one answer for all where a smaller one did not, is out. The test split is not read.
+A rate that failed in any heat, or gave one answer for all where a smaller one had learnt, is out. The test split is not read.
 A tie goes to the rate nearest to the default.
+
+Short heats cannot show what only a long training does: a rate that is large for it collapses later (docs/log.md). So a winner
+that is not the default proves itself at the whole budget, on the first seed, before the others follow: the comparison's own
+trial. Where that one fails or ends with one answer for all on the validation split, the next best rate takes its place.
 
 Where the budget is too small for two heats of some length, one races; where it is too small even for that, the race takes more
 than its share, and `share` says how much before it starts.
@@ -129,7 +133,15 @@ class Tuning:
                     break
                 heat[beyond] = run(beyond)
             left = _best(losses, keep)
-        return asked, _recipe(trial.recipe, left[0])
+        for place in _best(losses, len(losses)):
+            proof = _changed(trial, recipe=_recipe(trial.recipe, place), seed=self.seeds[0])
+            record = ended.get(proof.key)
+            if place == 0 or foresee or (record and not _collapsed(record, found[place])):
+                return asked, proof.recipe
+            asked.append(proof)
+            if record is None:
+                return asked, None
+        return asked, trial.recipe
 
     def _heats(self, trial: TrialSpec) -> list[tuple[Budget, int]]:
         """(budget, how many go on) of each heat. One that would be no longer than the one before is left out."""
@@ -202,6 +214,14 @@ def _fallen(heat: Mapping[int, TrialRecord | None]) -> set[int]:
 
     collapsed = {place for place, point in points.items() if point.one_answer and too_large(place)}
     return collapsed | {place for place, loss in losses.items() if math.isinf(loss)}
+
+
+def _collapsed(record: TrialRecord, heat: TrialRecord | None) -> bool:
+    """Whether a trial failed, or gave one answer for all where its rate had learnt more in the heat."""
+    if record.result is None:
+        return True
+    learnt = heat is not None and heat.result is not None and heat.result.curve[-1].one_answer is False
+    return learnt and record.result.curve[-1].one_answer is True
 
 
 def _loss(record: TrialRecord | None) -> float:

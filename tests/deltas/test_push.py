@@ -87,7 +87,7 @@ def test_the_card_tells_the_trial(delta: Path) -> None:
     assert data.library_name == "tuneworth"
     assert {"tuneworth", "bitfit"} <= set(data.tags)
     assert {r.metric_type: r.metric_value for r in data.eval_results} == pytest.approx(info.metrics, abs=1e-4)
-    for part in (f"{info.score:.2f}", "`reviews`", "learning rate | 0.004", "6steps", 'snapshot_download("me/cats")',
+    for part in (f"{info.score:.2f}", "`reviews`", "learning rate | 0.012", "6steps", 'snapshot_download("me/cats")',
                  info.base_fingerprint, "`good`", "80%" if info.fraction == 0.8 else "100%"):  # fmt: skip
         assert part in text, part
     assert data.base_model is None, "a directory of this machine is no name on the hub"

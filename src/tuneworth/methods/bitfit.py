@@ -33,10 +33,10 @@ class BitFit:
     name: ClassVar = "bitfit"
     summary: ClassVar = "the bias terms alone, LayerNorm's included"
     source: ClassVar = (
-        "Ben-Zaken et al. 2022 (arXiv 2106.10199), section 3; learning rate: four times the top of its grid (1e-4 to 1e-3), "
-        "for short budgets on small encoders (docs/log.md)"
+        "Ben-Zaken et al. 2022 (arXiv 2106.10199), section 3; learning rate: twelve times the top of its grid (1e-4 to "
+        "1e-3), for short budgets on small encoders (docs/log.md)"
     )
-    recipe: ClassVar = Recipe(learning_rate=4e-3, weight_decay=0.0)
+    recipe: ClassVar = Recipe(learning_rate=1.2e-2, weight_decay=0.0)
     Options: ClassVar = BitFitOptions
 
     def settle(self, options: BitFitOptions, source: str | None) -> BitFitOptions:

@@ -17,8 +17,11 @@ class Full:
 
     name: ClassVar = "full"
     summary: ClassVar = "every parameter is trained"
-    source: ClassVar = "Devlin et al. 2019 (arXiv 1810.04805), appendix A.3: learning rate 5e-5, batch 32; decay 0.01"
-    recipe: ClassVar = Recipe(learning_rate=5e-5)
+    source: ClassVar = (
+        "Devlin et al. 2019 (arXiv 1810.04805), appendix A.3: batch 32; decay 0.01; learning rate: three times its 5e-5, for short "
+        "budgets on small encoders (docs/log.md)"
+    )
+    recipe: ClassVar = Recipe(learning_rate=1.5e-4)
     Options: ClassVar = methods.Options
 
     def apply(self, model: PreTrainedModel, options: methods.Options, generator: torch.Generator) -> None:  # noqa: ARG002
