@@ -132,6 +132,18 @@ def test_methods_that_answer_everything_alike_are_a_choice_by_cost(seeds: int) -
     assert plain(advice).act == "Lean towards bitfit."
 
 
+@pytest.mark.parametrize("wrong", [(1, 0, 0), (3, 1, 2)])
+def test_so_are_the_best_of_them_beside_one_that_varies(wrong: tuple[int, ...]) -> None:
+    """The tutorial: three methods answer everything rightly, the head alone errs now and then."""
+    shares = {"head": [80 - w for w in wrong], "full": [80] * 3, "bitfit": [80] * 3, "houlsby": [80] * 3}
+    scores, answers = right(shares, 80)
+    advice = advise(table(scores, baseline_score=50.0), answers=answers)
+    assert advice.recommendation
+    assert advice.recommendation.method == "bitfit"
+    assert advice.evidence == "weak"
+    assert "the same answer as full to every test example, at 3 seeds" in advice.sentence
+
+
 def test_seeds_that_agree_are_tested_over_the_examples() -> None:
     """95 and 60 of 100 at each of three seeds: no seed shows any chance, and the examples show the difference."""
     scores, answers = right({"head": [60] * 3, "full": [95] * 3}, 100)

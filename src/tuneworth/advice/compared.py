@@ -35,12 +35,14 @@ def undertrained(cell: Cell, behind: Regret, margin: float) -> bool:
 
 
 def alike(cells: Sequence[Cell], answers: Mapping[str, Answers]) -> tuple[str, ...]:
-    """The methods, where each gave the same answer to every test example as the others, at every seed they share."""
+    """The methods that score best, where they gave one another's answer to every test example, at every seed they share."""
 
     def same(first: Cell, second: Cell) -> bool:
         a, b = answers[first.method].predictions, answers[second.method].predictions
         return all(np.array_equal(a[seed], b[seed]) for seed in shared_seeds(first.scores, second.scores))
 
-    known = len(cells) > 1 and all(cell.method in answers and not cell.failed for cell in cells)
-    equal = known and all(same(first, second) for first, second in combinations(cells, 2))
-    return tuple(cell.method for cell in cells) if equal else ()
+    most = max((cell.mean for cell in cells if cell.mean is not None), default=None)
+    best = [cell for cell in cells if cell.mean is not None and cell.mean == most]
+    known = len(best) > 1 and all(cell.method in answers and not cell.failed for cell in best)
+    equal = known and all(same(first, second) for first, second in combinations(best, 2))
+    return tuple(cell.method for cell in best) if equal else ()

@@ -17,7 +17,7 @@ strong    inside on these test examples, at a confidence that allows for a look 
           compared with; none within the limits was undertrained or is left out for want of seeds; the test texts are not
           among the training texts; one answer weighs no more than the margin; and all methods were tuned with the same effort
 moderate  inside on these test examples at the confidence, with at least 3 seeds so paired
-weak      no method is inside at the confidence, but one is at 80%; or all that are not outside answer every test example
+weak      no method is inside at the confidence, but one is at 80%; or those that score best answer every test example
           alike; or it is inside on so few test examples that one answer weighs more than the margin, and not for new data; or
           it is inside, and a method left out for want of seeds scores higher so far
 none      nothing can be recommended
@@ -86,7 +86,7 @@ class Evidence:
     small: bool = False
     """One answer to a test example weighs more than the margin."""
     alike: tuple[str, ...] = field(default=())
-    """The methods not outside, where they gave one answer to every test example, at every seed."""
+    """Of the methods not outside those that score best, where they answer every test example alike, at every seed."""
 
     @property
     def surest(self) -> str:
@@ -157,8 +157,8 @@ def weigh(
     chosen = cheapest(behind)
     if chosen is None and "inside" not in found.status.values():
         chosen = cheapest(bounds(names, LEANING))
-        if chosen is None and found.alike and len(candidates) == len(running):
-            chosen = _cheapest(candidates, collapsed, prefer)
+        if chosen is None and set(found.alike) <= set(learnt):
+            chosen = _cheapest([cell for cell in running if cell.method in found.alike], collapsed, prefer)
         return replace(found, chosen=chosen, grade="weak" if chosen else "none")
     if chosen is None:
         return found

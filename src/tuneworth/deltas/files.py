@@ -72,7 +72,8 @@ class DeltaInfo(Frozen):
 
     def shown(self, metric: str) -> str:
         """One of `metrics` as people see it: F1 with its class."""
-        return metric_of({"metric": metric, "data": {"positive": self.positive}})
+        said: str = metric_of({"metric": metric, "data": {"positive": self.positive}})
+        return said
 
     @field_validator("codec", mode="before")
     @classmethod
