@@ -197,6 +197,23 @@ def test_across_tasks_is_the_share_of_the_way_to_the_best() -> None:
     assert [s.middle for s in one.standings] == pytest.approx([1.0, 0.8])
 
 
+def test_one_method_for_all_tasks_is_less_sure_than_for_each() -> None:
+    """1, 2 and 3 points behind, hardly any chance within a task: between tasks there is, and other tasks may differ more."""
+
+    def state(trial: TrialSpec) -> Any:
+        behind = {"glue/mrpc": 1.0, "glue/cola": 2.0, "glue/stsb": 3.0}[trial.task] + 0.01 * trial.seed
+        return measure(trial, score=90 - behind * (trial.method == "bitfit"), baseline_score=50.0)
+
+    [one] = across(report(state, methods=["full", "bitfit"], tasks=["glue/mrpc", "glue/cola", "glue/stsb"], seeds=4))
+    first, second = one.standings
+    assert first.apart is None
+    assert second.apart
+    interval = second.apart.interval(0.95)
+    assert interval
+    assert second.apart.value == pytest.approx(-2.0, abs=0.1)
+    assert interval == pytest.approx((-4.5, 0.5), abs=0.1)  # t(2) = 4.3, a spread of 1 over 3 tasks
+
+
 def test_one_task_is_nothing_across() -> None:
     assert across(report(seeds=3)) == ()
 

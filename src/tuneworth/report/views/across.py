@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from tuneworth.report.value import Report
-from tuneworth.results.cells import Group
-from tuneworth.stats import Interval, average_rank, interquartile_mean, normalised, stratified_interval
+from tuneworth.results.cells import Group, judged
+from tuneworth.stats import (
+    Estimate,
+    Interval,
+    average_rank,
+    interquartile_mean,
+    normalised,
+    over_seeds,
+    over_tasks,
+    shared_seeds,
+    stratified_interval,
+)
 
 __all__ = ["Across", "Standing", "across"]
 
 
 @dataclass(frozen=True)
 class Standing:
-    """One method. `middle`: the interquartile mean of (score - baseline) / (best - baseline) over trials of all tasks."""
+    """One method. `middle`: the interquartile mean of (score - baseline) / (best - baseline) over trials of all tasks.
+    `apart`: the mean, over tasks like these, of its score less the first one's, in points; None for the first, and where no two
+    tasks have two seeds of both."""
 
     method: str
     middle: float
     interval: Interval
     rank: float
+    apart: Estimate | None = None
 
 
 @dataclass(frozen=True)
@@ -57,8 +70,22 @@ def _across(model: str, groups: list[Group], report: Report) -> Across | None:
                  stratified_interval(own, np.random.default_rng(0), report.question.confidence), ranks[method])
         for method, own in scaled.items()
     ]  # fmt: skip
+    standings.sort(key=lambda one: -one.middle)
+    first = standings[0].method
+    standings[1:] = [replace(one, apart=_apart(groups, one.method, first)) for one in standings[1:]]
     left_out = tuple(group.task for group in groups if group.task not in tasks)
-    return Across(model, tasks, left_out, tuple(sorted(standings, key=lambda one: -one.middle)))
+    return Across(model, tasks, left_out, tuple(standings))
+
+
+def _apart(groups: list[Group], method: str, first: str) -> Estimate | None:
+    """Over the trials that trained, paired by seed, of each task that has two or more."""
+    estimates = []
+    for group in groups:
+        scores = {cell.method: judged(cell, group.baseline).scores for cell in group.cells}
+        shared = shared_seeds(scores[method], scores[first])
+        if len(shared) > 1 and (found := over_seeds([scores[method][s] - scores[first][s] for s in shared])):
+            estimates.append(found)
+    return over_tasks(estimates)
 
 
 def _scores(group: Group, method: str) -> list[float]:
