@@ -144,7 +144,8 @@ class Reader:
     def close(self) -> None:
         if self.server is not None:
             self.server.terminate()
-            assert self.server.wait(60) == 0
+            self.server.communicate(timeout=60)
+            assert self.server.returncode == 0
 
     def benchmark(self, arguments: list[str]) -> None:
         """Parsed alone: a benchmark's own test runs it."""
