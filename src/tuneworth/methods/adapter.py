@@ -87,10 +87,10 @@ class Pfeiffer:
     name: ClassVar = "pfeiffer"
     summary: ClassVar = "one adapter a layer, behind the FFN"
     source: ClassVar = (
-        "Pfeiffer et al. 2021 (arXiv 2005.00247), section 3, placed as AdapterHub's `seq_bn`; learning rate as houlsby's: "
-        "the paper's 1e-4 is for longer training (docs/log.md)"
+        "Pfeiffer et al. 2021 (arXiv 2005.00247), section 3, placed as AdapterHub's `seq_bn`; learning rate: "
+        "three times houlsby's; the paper's 1e-4 is for longer training (docs/log.md)"
     )
-    recipe: ClassVar = Recipe(learning_rate=3e-3)
+    recipe: ClassVar = Recipe(learning_rate=9e-3)
     Options: ClassVar = PfeifferOptions
 
     def apply(self, model: PreTrainedModel, options: PfeifferOptions, generator: torch.Generator) -> None:
@@ -113,10 +113,10 @@ class Parallel:
     name: ClassVar = "parallel"
     summary: ClassVar = "one scaled adapter a layer, beside the FFN"
     source: ClassVar = (
-        "He et al. 2022 (arXiv 2110.04366), table 1; s = 4 as its scaled parallel adapter; learning rate: a third of "
-        "houlsby's, since s scales its steps"
+        "He et al. 2022 (arXiv 2110.04366), table 1; s = 4 as its scaled parallel adapter; learning rate as "
+        "houlsby's (docs/log.md)"
     )
-    recipe: ClassVar = Recipe(learning_rate=1e-3)
+    recipe: ClassVar = Recipe(learning_rate=3e-3)
     Options: ClassVar = ParallelOptions
 
     def apply(self, model: PreTrainedModel, options: ParallelOptions, generator: torch.Generator) -> None:
