@@ -86,7 +86,7 @@ def _run(job: Job, device: torch.device) -> Iterator[Event]:
         for name, part in (("train", data.train), ("test", data.test))
     )
 
-    targets = codec.encode(data.train.labels)
+    targets = tokens.readable(codec.encode(data.train.labels))
 
     def validate() -> Validation:
         outputs, which = logits(model, inputs, split.validation, precision), split.validation

@@ -17,7 +17,7 @@ from pydantic import Field
 
 from tuneworth import words
 from tuneworth.errors import DataError, SpecError, did_you_mean
-from tuneworth.kinds.base import Answer, Codec, Kind, Read
+from tuneworth.kinds.base import Answer, Codec, Kind, Read, Words
 from tuneworth.kinds.metric import Array, Meaning, Metric, Scores, by_name, f1_of, mean_of
 from tuneworth.kinds.numerals import found_numbers, is_numeral
 from tuneworth.kinds.strata import ByClass
@@ -70,7 +70,7 @@ class Classes(Codec):
         """(n, classes) -> (n,)."""
         return np.asarray(outputs.argmax(axis=1))
 
-    def answers(self, outputs: NDArray[np.float32]) -> list[Answer]:
+    def answers(self, outputs: NDArray[np.float32], words: Sequence[Words] | None = None) -> list[Answer]:
         """The likeliest class's name, its probability, and every class's by name."""
         import torch
 
@@ -84,7 +84,12 @@ class Classes(Codec):
             for best, row in zip(outputs.argmax(axis=1), probabilities, strict=True)
         ]
 
-    def columns(self, answers: Sequence[Answer | None], probabilities: bool = False) -> dict[str, list[Any]]:
+    def columns(
+        self,
+        answers: Sequence[Answer | None],
+        probabilities: bool = False,
+        in_words: bool = False,
+    ) -> dict[str, list[Any]]:
         """`label`, `confidence`, and `probability_NAME` for each class."""
         added = {
             "label": [answer and answer["label"] for answer in answers],
@@ -239,10 +244,16 @@ class Classification(Kind):
             raise SpecError(f"there is no class {asked!r}", did_you_mean(asked, names))
         return list(names).index(asked)
 
-    def default_metrics(self, classes: int) -> tuple[str, ...]:
-        return ("accuracy", "macro_f1", "matthews", *(("f1",) if classes == 2 else ()))
+    def default_metrics(self, meaning: Meaning) -> tuple[str, ...]:
+        return ("accuracy", "macro_f1", "matthews", *(("f1",) if meaning.classes == 2 else ()))
 
-    def fit(self, labels: Array, names: tuple[str, ...] | None, settings: Mapping[str, Any]) -> Classes:  # noqa: ARG002
+    def scored_by(self, metrics: Sequence[str], meaning: Meaning) -> str | None:
+        """Of two classes as ever; of more, accuracy, by which a frequent class counts as often as it occurs."""
+        if meaning.classes < 3 or metrics[0] != "accuracy":
+            return None
+        return "accuracy, the share of right answers (--metric macro_f1 counts a rare class as much as a frequent one)"
+
+    def fit(self, labels: Array, names: tuple[str, ...] | None, settings: Mapping[str, Any]) -> Classes:
         assert names is not None
         return Classes(labels=names)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Hashable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from tuneworth.errors import DataError
 from tuneworth.tasks import Examples
 
-__all__ = ["apart", "distinct", "folded", "repeated", "standing_in"]
+__all__ = ["apart", "distinct", "folded", "keys", "repeated", "standing_in"]
 
 
 def folded(examples: Examples) -> list[tuple[str, ...]]:
@@ -38,18 +39,24 @@ def standing_in(keys: Iterable[Hashable], others: Iterable[Hashable]) -> NDArray
 def distinct(examples: Examples) -> Examples:
     """Without the rows that repeat an earlier one's text and label. Texts with two labels stay: which one is right is not
     for a program to say."""
-    again = repeated(list(zip(folded(examples), examples.labels.tolist(), strict=True)))
+    again = repeated(list(zip(folded(examples), keys(examples.labels), strict=True)))
     return examples.only(np.flatnonzero(~again))
 
 
 def apart(train: Examples, test: Examples, names: Sequence[str] | None) -> Examples:
     """Train without the texts that stand in test, whatever their label. Raises DataError where none is left of a class."""
     left = train.only(np.flatnonzero(~standing_in(folded(train), folded(test))))
-    lost = sorted({*train.labels.tolist()} - {*left.labels.tolist()}) if names else []
+    single = train.labels.ndim == 1  # of sets and tags, none is promised to be there
+    lost = sorted({*train.labels.tolist()} - {*left.labels.tolist()}) if names and single else []
     if lost or not len(left):
         what = f"no training example of {names[lost[0]]!r}" if names and lost else "nothing to train on"
         raise DataError(f"without the texts that stand in test there is {what}", "give other texts to test on")
     return left
+
+
+def keys(labels: NDArray[Any]) -> list[Hashable]:
+    """A value an example that is the same where labels are."""
+    return labels.tolist() if labels.ndim == 1 else [row.tobytes() for row in labels]
 
 
 def _fold(text: str) -> str:

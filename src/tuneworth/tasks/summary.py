@@ -12,7 +12,7 @@ import numpy as np
 from tuneworth import words
 from tuneworth.kinds import find_kind, get_kind
 from tuneworth.tasks import Task, TaskData
-from tuneworth.tasks.duplicates import folded, repeated, standing_in
+from tuneworth.tasks.duplicates import folded, keys, repeated, standing_in
 from tuneworth.tasks.lengths import CUT, Lengths
 
 __all__ = ["Summary", "metric_of", "said", "summarise"]
@@ -41,6 +41,8 @@ class Summary:
     """Texts with two labels; 0 for a kind whose labels of one text may well differ a little."""
     positive: str | None
     """The class that F1 is of, where there are two."""
+    scored_by: str | None = None
+    """The primary metric in words, where a task offers several and it is no matter of course which."""
     sampled: bool = False
     """`cut` is an estimate: too many texts may be longer to count each one's tokens."""
     notes: tuple[str, ...] = ()
@@ -63,6 +65,8 @@ class Summary:
         rows = f"{self.train:,} rows to train on and {self.test:,} to test on"
         parts = [rows + (f" ({self.left_out:,} more left out)" if self.left_out else ""), self.kind]
         parts += find_kind(self.kind).described(self.classes)
+        if self.scored_by is not None:
+            parts.append(f"scored by {self.scored_by}")
         if self.positive is not None:
             parts.append(f"F1 is of {self.positive!r}")
         if self.median_tokens is not None:
@@ -100,7 +104,7 @@ def summarise(task: Task, data: TaskData, lengths: Lengths, max_length: int, pos
     """`lengths`: of the data's texts; `positions`: how many tokens the model can read at most."""
     train, test = folded(data.train), folded(data.test)
     labels, kind = np.concatenate([data.train.labels, data.test.labels]), get_kind(task.kind)
-    labelled = set(zip([*train, *test], kind.keys(labels), strict=True)) if kind.contradicts() else set()
+    labelled = set(zip([*train, *test], keys(labels), strict=True)) if kind.contradicts() else set()
     cut = lengths.cut(max_length)
     return Summary(
         train=len(train), test=len(test), left_out=data.left_out, kind=task.kind,
@@ -109,7 +113,7 @@ def summarise(task: Task, data: TaskData, lengths: Lengths, max_length: int, pos
         duplicates_in_train=int(repeated(train).sum()), test_in_train=int(standing_in(test, train).sum()),
         contradictory=sum(n > 1 for n in Counter(text for text, _ in labelled).values()),
         positive=data.label_names[data.positive] if data.label_names and "f1" in task.metrics else None,
-        sampled=lengths.sampled,
+        scored_by=kind.scored_by(task.metrics, data.meaning(task.kind)), sampled=lengths.sampled,
         notes=(*data.notes, *_about_length(cut, len(labels), max_length, positions),
                *kind.untested(data.test.labels, task.metrics, data.label_names)),
     )  # fmt: skip
