@@ -51,7 +51,7 @@ def test_the_list_is_whole() -> None:
 
 @every_kind
 def test_a_trial_learns_and_its_delta_answers_as_it_was_scored(trained: Trained, kind: str, tmp_path: Path) -> None:
-    delta, last, file = trained(kind)
+    delta, last, _ = trained(kind)
     result = last.result
     assert result.score > result.baseline_score + 20
     assert result.data is not None

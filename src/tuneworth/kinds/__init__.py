@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from tuneworth.errors import Diverged, SpecError, did_you_mean
-from tuneworth.kinds.base import Answer, Codec, Kind, Read, Words
+from tuneworth.kinds.base import Answer, Codec, Errors, Kind, Read, Words
 from tuneworth.kinds.metric import Array, Meaning, Metric
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Answer",
     "Codec",
+    "Errors",
     "Kind",
     "Meaning",
     "Metric",

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tuneworth.spec import FileTask
     from tuneworth.tasks.tables import Table
 
-__all__ = ["Answer", "Codec", "Kind", "Read", "Words"]
+__all__ = ["Answer", "Codec", "Errors", "Kind", "Read", "Words"]
 
 Answer = dict[str, Any]
 """What `Predictor` and the server say of one text: `label`, `score` and `probabilities`, which a kind fills as it needs."""
@@ -48,6 +48,16 @@ class Read:
     """How answers are to be written, which is no part of it: `Kind.fit` gets it too."""
     words: Sequence[Sequence[Words]] | None = None
     """Of each text of each file, for kinds that answer word by word."""
+
+
+@dataclass(frozen=True)
+class Errors:
+    """Where a method errs, as a table: what is counted, over all of its seeds; the first cell of a row names it."""
+
+    caption: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    note: str = ""
 
 
 class Codec(Frozen):
@@ -108,6 +118,14 @@ class Codec(Frozen):
     def answers(self, outputs: NDArray[np.float32], words: Sequence[Words] | None = None) -> list[Answer]:
         """The same for people. `words`: those that outputs are of."""
         raise NotImplementedError
+
+    def surprise(self, outputs: NDArray[np.float32], labels: Array) -> NDArray[np.float64]:
+        """How sure the model was of what is wrong in its answer to each text, 0 where nothing is: (n,)."""
+        return np.zeros(len(labels))
+
+    def told(self, label: Any, text: str, words: Words | None) -> str:
+        """One of `decode`'s answers, or a label, for people."""
+        return str(label)
 
     def columns(
         self, answers: Sequence[Answer | None], probabilities: bool = False, in_words: bool = False
@@ -210,6 +228,10 @@ class Kind:
     def contradicts(self) -> bool:
         """Whether two labels of one text are a contradiction."""
         return True
+
+    def errors(self, labels: Array, predictions: Array, meaning: Meaning) -> tuple[Errors, ...]:
+        """Where a method errs on the test split; `predictions`: (trials, n, ...)."""
+        return ()
 
     def late(self, labels: Array) -> NDArray[np.bool_]:
         """Which examples come late in a stream under `label-shift`."""

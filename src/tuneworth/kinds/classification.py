@@ -17,8 +17,8 @@ from pydantic import Field
 
 from tuneworth import words
 from tuneworth.errors import DataError, SpecError, did_you_mean
-from tuneworth.kinds.base import Answer, Codec, Kind, Read, Words
-from tuneworth.kinds.metric import Array, Meaning, Metric, Scores, by_name, f1_of, mean_of
+from tuneworth.kinds.base import Answer, Codec, Errors, Kind, Read, Words
+from tuneworth.kinds.metric import F1_HEADER, Array, Meaning, Metric, Scores, by_name, f1_of, f1_row, mean_of
 from tuneworth.kinds.numerals import found_numbers, is_numeral
 from tuneworth.kinds.strata import ByClass
 from tuneworth.kinds.values import LIKE_NOTHING, is_broken, no_missing
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 __all__ = ["Classes", "Classification"]
 
 _WHOLE = re.compile(r"-?(0|[1-9]\d*)(\.0+)?", re.ASCII)
+FEW_CLASSES = 12
+"""So many have a table of which is taken for which."""
 _UNSEEN = re.compile("[\u00ad\u200b\u2060\ufeff]")
 
 
@@ -83,6 +85,14 @@ class Classes(Codec):
             }
             for best, row in zip(outputs.argmax(axis=1), probabilities, strict=True)
         ]
+
+    def surprise(self, outputs: NDArray[np.float32], labels: Array) -> NDArray[np.float64]:
+        """The probability of a wrong class that was answered."""
+        shifted = np.exp(outputs.astype(np.float64) - outputs.max(1, keepdims=True))
+        return np.where(self.decode(outputs) == labels, 0.0, shifted.max(1) / shifted.sum(1))
+
+    def told(self, label: Any, text: str, words: Words | None) -> str:
+        return self.labels[int(label)]
 
     def columns(
         self,
@@ -281,6 +291,29 @@ class Classification(Kind):
         more = f"{', '.join(missing[:3])}" + (f" and {len(missing) - 3:,} more" if len(missing) > 3 else "")
         counted = "; macro F1 counts it with 0" if "macro_f1" in metrics else ""
         return (f"no test example is of the {words.several(len(missing), 'class', 'classes')} {more}{counted}",)
+
+    def errors(self, labels: Array, predictions: Array, meaning: Meaning) -> tuple[Errors, ...]:
+        """Each class's F1; and which classes are taken for which: all of them where they are few, else the most frequent
+        mistakes."""
+        names, trials = meaning.names, len(predictions)
+        if not names:
+            return ()
+        table = np.zeros((len(names), len(names)))
+        np.add.at(table, (np.broadcast_to(labels, predictions.shape), predictions), 1 / trials)
+        rows = (f1_row(name, table[i, i], table[i].sum(), table[:, i].sum()) for i, name in enumerate(names))
+        found = [Errors("By class", ("class", *F1_HEADER), tuple(rows))]
+        if len(names) <= FEW_CLASSES:
+            cells = tuple((name, *(f"{count:,.3g}" for count in table[i])) for i, name in enumerate(names))
+            found.append(
+                Errors("Which class is taken for which", ("is \\ answered", *names), cells, "Texts, a mean over seeds.")
+            )
+        else:
+            wrong = sorted(
+                ((table[i, j], i, j) for i in range(len(names)) for j in range(len(names)) if i != j), reverse=True
+            )
+            most = tuple((names[i], names[j], f"{count:,.3g}") for count, i, j in wrong[:10] if count)
+            found.append(Errors("The most frequent mistakes", ("is", "answered", "texts"), most, "A mean over seeds."))
+        return tuple(found)
 
     def late(self, labels: Array) -> NDArray[np.bool_]:
         """Every second class."""

@@ -13,9 +13,9 @@ from pydantic import Field
 
 from tuneworth import words as said
 from tuneworth.errors import DataError
-from tuneworth.kinds.base import Answer, Codec, Kind, Read, Words
+from tuneworth.kinds.base import Answer, Codec, Errors, Kind, Read, Words
 from tuneworth.kinds.classification import by_value, merge, odd_names, spelling
-from tuneworth.kinds.metric import Array, Meaning, Metric, Scores, by_name, f1_of, mean_of
+from tuneworth.kinds.metric import F1_HEADER, Array, Meaning, Metric, Scores, by_name, f1_of, f1_row, mean_of
 from tuneworth.kinds.strata import ByLabels
 from tuneworth.kinds.values import count_rows, is_empty
 
@@ -104,6 +104,19 @@ class LabelSets(Codec):
                 "probabilities": dict(zip(self.labels, row.tolist(), strict=True)),
             })  # fmt: skip
         return found
+
+    def surprise(self, outputs: NDArray[np.float32], labels: Array) -> NDArray[np.float64]:
+        """The probability of the surest of the decisions that are wrong."""
+        given = self.decode(outputs) > 0
+        with np.errstate(over="ignore"):
+            likely = 1 / (1 + np.exp(-outputs.astype(np.float64)))
+        return np.asarray(np.where(given == (labels > 0), 0.0, np.where(given, likely, 1 - likely)).max(1))
+
+    def told(self, label: Any, text: str, words: Words | None) -> str:
+        return (
+            ", ".join(name for name, there in zip(self.labels, np.asarray(label) > 0, strict=True) if there)
+            or "no label"
+        )
 
     def columns(
         self,
@@ -293,6 +306,14 @@ class Multilabel(Kind):
         more = f"{', '.join(missing[:3])}" + (f" and {len(missing) - 3:,} more" if len(missing) > 3 else "")
         counted = "; macro F1 counts it with 0" if "macro_f1" in metrics else ""
         return (f"no test example has the {said.several(len(missing), 'label')} {more}{counted}",)
+
+    def errors(self, labels: Array, predictions: Array, meaning: Meaning) -> tuple[Errors, ...]:
+        true, given, trials = labels > 0, predictions > 0, len(predictions)
+        rows = (
+            f1_row(name, (true[:, i] & given[..., i]).sum() / trials, true[:, i].sum(), given[..., i].sum() / trials)
+            for i, name in enumerate(meaning.names)
+        )
+        return (Errors("By label", ("label", *F1_HEADER), tuple(rows)),)
 
     def late(self, labels: Array) -> NDArray[np.bool_]:
         """Every second label, by the first one that a text has."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from tuneworth.errors import DataError
-from tuneworth.kinds.base import Answer, Codec, Kind, Read, Words
+from tuneworth.kinds.base import Answer, Codec, Errors, Kind, Read, Words
 from tuneworth.kinds.metric import Array, Meaning, Metric, Scores, by_name
 from tuneworth.kinds.numerals import Notation, found_numbers, is_percentage, notation_of, number
 from tuneworth.kinds.strata import ByBins
@@ -83,6 +83,13 @@ class Numbers(Codec):
     def answers(self, outputs: NDArray[np.float32], words: Sequence[Words] | None = None) -> list[Answer]:
         """The value, in the unit of the training targets, as `label` and as `score`; `probabilities` is None."""
         return [{"label": value, "score": value, "probabilities": None} for value in self.decode(outputs).tolist()]
+
+    def surprise(self, outputs: NDArray[np.float32], labels: Array) -> NDArray[np.float64]:
+        """How far off, in deviations of the training targets."""
+        return np.asarray(np.abs(self.decode(outputs) - labels) / self.scale)
+
+    def told(self, label: Any, text: str, words: Words | None) -> str:
+        return f"{float(label):.4g}"
 
     def columns(
         self,
@@ -247,6 +254,17 @@ class Regression(Kind):
     def contradicts(self) -> bool:
         """Targets of one text may well differ a little."""
         return False
+
+    def errors(self, labels: Array, predictions: Array, meaning: Meaning) -> tuple[Errors, ...]:
+        """How far answers are off, by fifths of the targets."""
+        rows = []
+        for part in np.array_split(np.argsort(labels, kind="stable"), min(5, len(labels))):
+            off = predictions[:, part] - labels[part]
+            low, high = labels[part].min(), labels[part].max()
+            rows.append((f"{low:.4g} to {high:.4g}", f"{predictions[:, part].mean():.4g}", f"{off.mean():+.3g}",
+                         f"{np.abs(off).mean():.3g}", f"{np.sqrt(np.square(off).mean()):.3g}", f"{len(part):,}"))  # fmt: skip
+        header = ("target", "mean answer", "off by, mean", "off by, mean size", "root mean square", "in test")
+        return (Errors("By fifths of the targets", header, tuple(rows)),)
 
     def late(self, labels: Array) -> NDArray[np.bool_]:
         """The upper half of the targets."""

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from tuneworth.errors import DataError, SpecError
-from tuneworth.kinds.base import Answer, Codec, Kind, Read, Words
-from tuneworth.kinds.metric import Array, Meaning, Metric, Scores, by_name, f1_of
+from tuneworth.kinds.base import Answer, Codec, Errors, Kind, Read, Words
+from tuneworth.kinds.metric import F1_HEADER, Array, Meaning, Metric, Scores, by_name, f1_of, f1_row
 from tuneworth.kinds.strata import ByBins, Indices
 from tuneworth.kinds.tags import BLANK, OUTSIDE, Entities, Scheme, entities, names_of, scheme_of, types_of
 from tuneworth.kinds.values import count_rows, is_empty, no_missing, texts_of
@@ -119,6 +119,19 @@ class Tags(Codec):
             return []
         types, found = types_of(self.labels), entities(tags[None], self.labels)
         return [(int(start), int(end), types[kind]) for _, start, end, kind in zip(*found, strict=True)]
+
+    def surprise(self, outputs: NDArray[np.float32], labels: Array) -> NDArray[np.float64]:
+        """The probability of the surest of the tags that are wrong."""
+        shifted = np.exp(outputs.astype(np.float64) - np.maximum(outputs.max(-1, keepdims=True), -1e30))
+        sure = shifted.max(-1) / np.maximum(shifted.sum(-1), 1e-300)
+        wrong = (labels >= 0) & (self.decode(outputs) != labels)
+        return np.asarray(np.where(wrong, sure, 0.0).max(1))
+
+    def told(self, label: Any, text: str, words: Words | None) -> str:
+        """Entities with their types, or words with their tags."""
+        assert words is not None
+        spans = self._spans(np.asarray(label)[: len(words)])
+        return "; ".join(f"{text[words[a, 0] : words[b - 1, 1]]}: {name}" for a, b, name in spans) or "nothing"
 
     def columns(
         self, answers: Sequence[Answer | None], probabilities: bool = False, in_words: bool = False
@@ -310,6 +323,27 @@ class Tokens(Kind):
             return ()
         more = ", ".join(map(repr, missing[:3])) + (f" and {len(missing) - 3:,} more" if len(missing) > 3 else "")
         return (f"nothing in test is tagged {more}",)
+
+    def errors(self, labels: Array, predictions: Array, meaning: Meaning) -> tuple[Errors, ...]:
+        """By type of entity, as seqeval's report has it; by tag where tags mark none."""
+        trials, names = len(predictions), meaning.names
+        if scheme_of(names) == "plain":
+            there = labels >= 0
+            rows = [
+                f1_row(name, ((predictions == i) & (labels == i)).sum() / trials, (labels == i).sum(),
+                       ((predictions == i) & there).sum() / trials) for i, name in enumerate(names)
+            ]  # fmt: skip
+            return (Errors("By tag", ("tag", *F1_HEADER), tuple(rows)),)
+        types, width, true = types_of(names), labels.shape[1], entities(labels, names)
+        counts = np.zeros((3, len(types)))
+        counts[1] = np.bincount(true.type, minlength=len(types))
+        for tags in predictions:
+            given = _given(tags, labels, names)
+            right = np.isin(given.keys(width), true.keys(width))
+            counts[0] += np.bincount(given.type[right], minlength=len(types)) / trials
+            counts[2] += np.bincount(given.type, minlength=len(types)) / trials
+        rows = [f1_row(name, *counts[:, i].tolist()) for i, name in enumerate(types)]
+        return (Errors("By type of entity", ("type", *F1_HEADER), tuple(rows)),)
 
 
 # --- how words and tags are read
