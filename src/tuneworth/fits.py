@@ -18,9 +18,10 @@ CHECK = 2
 """Raised when a check is added that what was shown before must pass as well."""
 
 
-def fit_of(trial: TrialSpec) -> str:
-    """16 hex digits of what decides whether a method finds its place in a model: both, and the libraries' versions."""
-    said = (trial.model_fingerprint, trial.kind, sorted(trial.options.items()), _versions(), CHECK)
+def fit_of(trial: TrialSpec, head: str) -> str:
+    """16 hex digits of what decides whether a method finds its place in a model: both, the class of its head, and the
+    libraries' versions."""
+    said = (trial.model_fingerprint, trial.kind, sorted(trial.options.items()), head, _versions(), CHECK)
     return hashlib.sha256(repr(said).encode()).hexdigest()[:16]
 
 

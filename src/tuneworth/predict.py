@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tuneworth.deltas.files import read_info
 from tuneworth.errors import DataError
-from tuneworth.kinds.values import count_rows
+from tuneworth.kinds import Answer, Words, get_kind
+from tuneworth.kinds.values import count_rows, rows_without
 from tuneworth.spec import Form
 from tuneworth.tasks.delimited import UNKNOWN
-from tuneworth.tasks.files import distinct, rows_without, texts_of
+from tuneworth.tasks.files import distinct
 from tuneworth.tasks.tables import read_table
 from tuneworth.tasks.written import WRITERS
 from tuneworth.writing import check_file, whole_file
@@ -62,7 +63,8 @@ def predict_file(
     names = distinct([name for name in columns[: 2 if info.pairs else 1] if name is not None])
     table = read_table(source, names, form, whole=True)
     empty = rows_without(table, names)
-    texts = [texts_of(table.without(set(empty)), name) for name in names]
+    kind, full = get_kind(info.task_kind), table.without(set(empty))
+    texts, words = [kind.texts(full, name) for name in names], kind.words(full, names[0])
     if not texts[0]:
         raise DataError(f"{str(source)!r} has no text in {' and '.join(map(repr, names))}", "is that the column?")
     write = WRITERS[target.suffix.lower()](source, table.every)
@@ -71,9 +73,9 @@ def predict_file(
 
     predictor = Predictor(delta, model, device, allow_pickle)
     cut = _cut(predictor, texts)
-    answers, blank = iter(_answers(predictor, texts)), set(empty)
+    answers, blank = iter(_answers(predictor, texts, words)), set(empty)
     rows = [None if row in blank else next(answers) for row in range(len(table.where))]
-    added = info.codec.columns(rows, probabilities)
+    added = info.codec.columns(rows, probabilities, words is not None)
     prefix = _prefix(added, [name for name, _ in table.every])
     with whole_file(target) as scratch:
         write(scratch, {prefix + name: values for name, values in added.items()})
@@ -100,7 +102,7 @@ def _cut(predictor: Predictor, texts: list[list[str]]) -> list[str]:
     return [f"{cut:,} of {len(texts[0]):,} texts are longer than {length:,} tokens and were cut there"] if cut else []
 
 
-def _answers(predictor: Predictor, texts: list[list[str]]) -> Iterator[dict[str, Any]]:
+def _answers(predictor: Predictor, texts: list[list[str]], words: list[Words] | None) -> Iterator[Answer]:
     """What the predictor says of each text, or pair of texts: `texts` holds the columns."""
     from rich.console import Console
     from rich.progress import track
@@ -108,7 +110,9 @@ def _answers(predictor: Predictor, texts: list[list[str]]) -> Iterator[dict[str,
     console = Console(stderr=True)
     starts = range(0, len(texts[0]), CHUNK)
     for start in track(starts, "predicting", console=console, disable=not console.is_terminal):
-        yield from predictor.predict(*(column[start : start + CHUNK] for column in texts))
+        own = None if words is None else words[start : start + CHUNK]
+        first, *second = (column[start : start + CHUNK] for column in texts)
+        yield from predictor.predict(first, second[0] if second else None, own)
 
 
 def _prefix(added: Iterable[str], names: Iterable[str]) -> str:
@@ -122,6 +126,6 @@ def _prefix(added: Iterable[str], names: Iterable[str]) -> str:
 def _check_target(target: Path, source: Path) -> None:
     if target.suffix.lower() not in WRITERS:
         what = repr(target.suffix) if target.suffix else "a file without a suffix"
-        raise DataError(f"cannot write {what}", "end --output in .csv, .tsv, .jsonl or .parquet")
+        raise DataError(f"cannot write {what}", "end --output in .csv, .tsv, .jsonl, .parquet or .conll")
     if check_file(target) == source.resolve():
         raise DataError(f"{str(target)!r} is the input", "give --output another path")

@@ -11,6 +11,7 @@ from typing import Any
 
 from tuneworth import fits, models, plan, words
 from tuneworth.errors import SpecError, WriteError
+from tuneworth.kinds import get_kind
 from tuneworth.models.positions import check_length, positions
 from tuneworth.spec import SHORTEST, StudySpec, TaskStream, TrialRecord, TrialSpec
 from tuneworth.streams.check import check_stream, check_trials
@@ -100,7 +101,7 @@ def prepare(
         for task, data in loaded.values():
             for seed in spec.seeds:
                 take(data.train.labels, task.kind, min(spec.fractions), seed)
-    _check_places(trials, refs, allow_pickle)
+    _check_places(trials, refs, {name: task.kind for name, task in tasks.items()}, allow_pickle)
     _need_space(files, list(sources.values()))
     sizes = {name: len(data.train) for name, (_, data) in loaded.items()}
     return Prepared(trials, sources, trials, earlier, Tuning(spec.tune, spec.seeds, sizes), read)
@@ -123,20 +124,22 @@ def _read(
     return found
 
 
-def _check_places(trials: Sequence[TrialSpec], refs: Mapping[str, models.ModelRef], allow_pickle: bool) -> None:
+def _check_places(
+    trials: Sequence[TrialSpec], refs: Mapping[str, models.ModelRef], kinds: Mapping[str, str], allow_pickle: bool
+) -> None:
     """Apply each method to its model: an architecture that offers no place for one is a ModelError now, not later."""
-    asked = {(t.model_fingerprint, t.kind, repr(t.options)): t for t in trials}
-    new = {fits.fit_of(trial): trial for trial in asked.values()}
+    asked = {(t.model_fingerprint, t.kind, repr(t.options), _head(t, kinds)): t for t in trials}
+    new = {fits.fit_of(trial, _head(trial, kinds)): trial for trial in asked.values()}
     for shown in fits.known().intersection(new):
         del new[shown]
     if not new:
         return
     for trial in new.values():
-        _check_fit(trial, refs[trial.model].source, allow_pickle)
+        _check_fit(trial, refs[trial.model].source, _kind_of(trial, kinds), allow_pickle)
     fits.remember(new)
 
 
-def _check_fit(trial: TrialSpec, source: str, allow_pickle: bool) -> None:
+def _check_fit(trial: TrialSpec, source: str, kind: str, allow_pickle: bool) -> None:
     """Raises ModelError where the model in the directory `source` has no place for the trial's method, SpecError where the
     method cannot be built as its options ask."""
     import torch
@@ -144,13 +147,22 @@ def _check_fit(trial: TrialSpec, source: str, allow_pickle: bool) -> None:
     from tuneworth.models.load import load
     from tuneworth.tuned import apply_to, shapes_of
 
-    loaded = load(source, 2, "classification", torch.Generator().manual_seed(0), allow_pickle)
+    loaded = load(source, 2, kind, torch.Generator().manual_seed(0), allow_pickle)
     _need_memory(trial, shapes_of(loaded, trial))
     try:
         apply_to(loaded, trial)
     except (RuntimeError, TypeError, ValueError, MemoryError) as error:  # a size beyond what any tensor may have
         raise SpecError(f"method {trial.method!r} ({_said(trial)}) cannot be built for {trial.model!r}: {first_line(error)}",
                         "check its options") from error  # fmt: skip
+
+
+def _kind_of(trial: TrialSpec, kinds: Mapping[str, str]) -> str:
+    return kinds[trial.stream.tasks[0] if trial.stream else trial.task]
+
+
+def _head(trial: TrialSpec, kinds: Mapping[str, str]) -> str:
+    """The class of model that the trial's kind of task wants."""
+    return get_kind(_kind_of(trial, kinds)).auto_class
 
 
 def _need_memory(trial: TrialSpec, shapes: Mapping[str, Sequence[int]] | None) -> None:

@@ -18,9 +18,9 @@ from tuneworth.errors import TrialError, UserError
 from tuneworth.events import Event, Failed, Finished, Halted, Job, Progress
 from tuneworth.kinds import Codec, baseline, evaluate, get_kind, get_metric
 from tuneworth.results.predictions import Predictions
-from tuneworth.spec import FileTask, TrialResult
+from tuneworth.spec import FileTask, SurestError, TrialResult
 from tuneworth.streams import run_stream
-from tuneworth.tasks import Task, TaskData
+from tuneworth.tasks import Examples, Task, TaskData
 from tuneworth.tasks.planned import planned_task
 from tuneworth.tasks.splits import take
 from tuneworth.train import device as devices
@@ -33,9 +33,12 @@ from tuneworth.train.fast import kernels, lay_out
 from tuneworth.train.features import Frozen
 from tuneworth.train.loop import Training, Validation, train
 from tuneworth.tuned import training_cost, tuned_model
+from tuneworth.words import brief
 from tuneworth.writing import disk_problem
 
 PROGRESS_SECONDS = 0.1
+SURE, CUT = 10, 300
+"""How many examples a result names that were answered wrongly, and characters of their texts."""
 
 
 def run_trial(job: Job) -> Iterator[Event]:
@@ -86,7 +89,7 @@ def _run(job: Job, device: torch.device) -> Iterator[Event]:
         for name, part in (("train", data.train), ("test", data.test))
     )
 
-    targets = codec.encode(data.train.labels)
+    targets = tokens.readable(codec.encode(data.train.labels))
 
     def validate() -> Validation:
         outputs, which = logits(model, inputs, split.validation, precision), split.validation
@@ -120,10 +123,12 @@ def _run(job: Job, device: torch.device) -> Iterator[Event]:
     # The test split, for the first and only time; never where a learning rate is still to be chosen.
     started = time.perf_counter()
     metrics, answers = {task.metrics[0]: nan}, None
+    wrong: tuple[SurestError, ...] = ()
     if trial.tunes is None:
         if codec.settles:
             codec = settled(logits(model, inputs, split.validation, precision))
-        predictions = codec.decode(logits(model, test_tokens, np.arange(len(data.test)), precision))
+        outputs = logits(model, test_tokens, np.arange(len(data.test)), precision)
+        predictions, wrong = codec.decode(outputs), surest_errors(codec, outputs, data.test)
         metrics = evaluate(task.metrics, predictions, data.test.labels, meaning)
         answers = Predictions.compact(predictions, data.test.labels, trial.task_fingerprint)
     eval_seconds = state.eval_seconds + time.perf_counter() - started
@@ -146,7 +151,7 @@ def _run(job: Job, device: torch.device) -> Iterator[Event]:
         delta_bytes=size, delta_path=str(job.delta_path) if job.keep_delta else None,
         host=socket.gethostname() if job.keep_delta else "", micro_batch=state.micro_batch,
         notes=tuple(state.notes), environment=environment,
-        data=job.data)  # fmt: skip
+        surest_errors=wrong, data=job.data)  # fmt: skip
     yield Finished(trial.key, result, answers)
 
 
@@ -163,6 +168,20 @@ def _info(
         max_length=trial.max_length, precision=trial.precision, recipe=trial.recipe, fraction=trial.fraction,
         budget=str(trial.budget), seed=trial.seed, environment=environment,
     )  # fmt: skip
+
+
+def surest_errors(codec: Codec, outputs: NDArray[np.float32], test: Examples) -> tuple[SurestError, ...]:
+    """The examples that were answered most surely wrong, SURE at most."""
+    surprise = codec.surprise(outputs, test.labels)
+    worst = np.argsort(-surprise, kind="stable")[:SURE]
+    predictions = codec.decode(outputs[worst])
+    found = []
+    for row, predicted in zip(worst.tolist(), predictions, strict=True):
+        text, words = test.texts[row], None if test.words is None else test.words[row]
+        whole = text if test.pairs is None else f"{text} | {test.pairs[row]}"
+        right, answered = (brief(codec.told(one, text, words), CUT) for one in (test.labels[row], predicted))
+        found.append(SurestError(text=brief(whole, CUT), right=right, answered=answered, surprise=float(surprise[row])))
+    return tuple(one for one in found if one.surprise > 0)
 
 
 def _columns(declared: FileTask | None) -> tuple[str, ...]:

@@ -80,14 +80,16 @@ def stream(
 
 @app.command(rich_help_panel=PANEL)
 def compare(
-    train: Annotated[Path, typer.Option(help="Training data: CSV, TSV, JSONL or Parquet.")],
-    text: Annotated[str, typer.Option(help="Column of the text.")],
-    label: Annotated[str, typer.Option(help="Column of the label or target.")],
+    train: Annotated[Path, typer.Option(help="Training data: CSV, TSV, JSONL, Parquet or CoNLL.")],
+    text: Annotated[str, typer.Option(help="Column of the text; of a .conll file the first.", show_default=False)] = "",
+    label: Annotated[
+        str, typer.Option(help="Column of the label or target; of a .conll file the last.", show_default=False)
+    ] = "",
     test: Annotated[Path | None, typer.Option(help="Test data; else a fifth of the training data is set aside.")] = None,
     text_pair: Annotated[str | None, typer.Option(help="Column of the second text, for text pairs.")] = None,
     kind: Annotated[
         str | None,
-        typer.Option(help="What a label is: classification, regression, multilabel; else seen from the labels."),
+        typer.Option(help="What a label is: classification, regression, multilabel, tokens; else seen from the file."),
     ] = None,
     label_separator: Annotated[
         str | None, typer.Option(help="What separates the labels of a text that has several.", metavar="TEXT")

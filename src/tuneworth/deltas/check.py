@@ -41,8 +41,11 @@ def batch(tuned: Tuned) -> Batch:
 
 def answers(tuned: Tuned) -> NDArray[Any]:
     """What the delta answers to each text of the check by itself: logits, or values in the unit of the training targets;
-    (texts, outputs)."""
-    values, codec = np.concatenate([run(tuned.model)(_read(tuned, [text])) for text in _TEXTS]), tuned.info.codec
+    (texts, outputs), or (all tokens, outputs)."""
+    each, codec = [run(tuned.model)(_read(tuned, [text])) for text in _TEXTS], tuned.info.codec
+    if each[0].ndim > 2:  # one a token
+        return np.concatenate([values[0] for values in each])
+    values = np.concatenate(each)
     return values if codec.unit is None else codec.decode(values)[:, None]
 
 
@@ -75,8 +78,11 @@ def check_same(tuned: Tuned, expected: NDArray[Any], copy: Copy, what: str, read
     most = TOLERANCE * scale * max(1.0, float(np.abs((expected - mean) / scale).max()))
     for count in (len(_TEXTS), 1):
         texts = _TEXTS[:count]
-        found = copy(read(texts, _pairs(tuned, texts)) if read else _read(tuned, texts))
-        gap = float(np.abs(found - expected[:count]).max())
+        given = read(texts, _pairs(tuned, texts)) if read else _read(tuned, texts)
+        found = copy(given)
+        if found.ndim > 2:  # one a token, and none of padding
+            found = found[given["attention_mask"].bool().numpy()]
+        gap = float(np.abs(found - expected[: len(found)]).max())
         if not gap <= most + (2 * _step(info) if found.dtype == np.float32 else 0.0):
             raise DeltaError(f"{what} would answer otherwise than the delta of {info.method!r}: a logit differs by "
                              f"{gap:.2g}", "nothing was written; please report this, with the model's name")  # fmt: skip

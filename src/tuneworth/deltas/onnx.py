@@ -30,9 +30,9 @@ PROTOBUF_LIMIT = 2**31
 def export_onnx(delta: Path, output: Path, model: str | None, allow_pickle: bool) -> None:
     """Write `output`, and the tokenizer beside it (`model.tokenizer.json` beside `model.onnx`), for batches of any shape.
 
-    Inputs as the tokenizer names them, int64 (batch, sequence); output `logits`, float32 (batch, outputs): of a delta of
-    numbers float64, values in the unit of the training targets, which float32 may not hold. Labels and
-    max_length are metadata of the file.
+    Inputs as the tokenizer names them, int64 (batch, sequence); output `logits`, float32 (batch, outputs), or (batch, sequence,
+    outputs) of a delta that answers word by word: of one of numbers float64, values in the unit of the training targets, which
+    float32 may not hold. Labels and max_length are metadata of the file.
     """
     output = _check(output)
     read_info(delta)

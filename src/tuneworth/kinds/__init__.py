@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from tuneworth.errors import Diverged, SpecError, did_you_mean
-from tuneworth.kinds.base import Answer, Codec, Kind, Read
+from tuneworth.kinds.base import Answer, Codec, Errors, Kind, Read, Words
 from tuneworth.kinds.metric import Array, Meaning, Metric
 
 if TYPE_CHECKING:
@@ -24,10 +24,12 @@ if TYPE_CHECKING:
 __all__ = [
     "Answer",
     "Codec",
+    "Errors",
     "Kind",
     "Meaning",
     "Metric",
     "Read",
+    "Words",
     "all_kinds",
     "all_metrics",
     "baseline",
@@ -44,7 +46,7 @@ __all__ = [
 ]
 
 GROUP = "tuneworth.kinds"
-BUILT_IN = ("multilabel:Multilabel", "regression:Regression", "classification:Classification")
+BUILT_IN = ("tokens:Tokens", "multilabel:Multilabel", "regression:Regression", "classification:Classification")
 FALLBACK = "classification"
 """The kind of labels in which no other kind sees its own."""
 
@@ -91,8 +93,9 @@ def all_metrics() -> dict[str, list[str]]:
     return found
 
 
-def check_metric(name: str, kind: str | None = None, classes: int = 0) -> None:
-    """Raises SpecError where no metric has that name, or it is for another kind or number of classes (0: not known)."""
+def check_metric(name: str, kind: str | None = None, meaning: Meaning = Meaning()) -> None:
+    """Raises SpecError where no metric has that name, or it is for another kind or for other labels, as far as `meaning` knows
+    them."""
     known = all_metrics()
     if kind is None:
         if name not in known:
@@ -103,11 +106,14 @@ def check_metric(name: str, kind: str | None = None, classes: int = 0) -> None:
         if name not in known:
             raise SpecError(f"unknown metric {name!r}", did_you_mean(name, own.metrics))
         raise SpecError(f"metric {name!r} is for {' and '.join(known[name])}, the task is {kind}",
-                        _choose(own.default_metrics(classes)))  # fmt: skip
+                        _choose(own.default_metrics(meaning)))  # fmt: skip
     made_for = own.metrics[name].classes
-    if made_for and classes and made_for != classes:
-        raise SpecError(f"metric {name!r} is for {made_for} classes, the task has {classes}",
-                        _choose(own.default_metrics(classes)))  # fmt: skip
+    if made_for and meaning.classes not in (0, made_for):
+        raise SpecError(f"metric {name!r} is for {made_for} classes, the task has {meaning.classes}",
+                        _choose(own.default_metrics(meaning)))  # fmt: skip
+    if meaning.names and name not in own.default_metrics(meaning):
+        raise SpecError(f"metric {name!r} does not suit labels like {meaning.names[0]!r}",
+                        _choose(own.default_metrics(meaning)))  # fmt: skip
 
 
 def kind_of(metric: str, meaning: Meaning) -> Kind:

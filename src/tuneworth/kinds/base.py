@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from tuneworth.errors import SpecError
 from tuneworth.kinds.metric import Array, Meaning, Metric
 from tuneworth.kinds.strata import Strata
+from tuneworth.kinds.values import texts_of
 from tuneworth.spec import Frozen
 
 if TYPE_CHECKING:
@@ -22,10 +23,14 @@ if TYPE_CHECKING:
     from tuneworth.spec import FileTask
     from tuneworth.tasks.tables import Table
 
-__all__ = ["Answer", "Codec", "Kind", "Read"]
+__all__ = ["Answer", "Codec", "Errors", "Kind", "Read", "Words"]
 
 Answer = dict[str, Any]
 """What `Predictor` and the server say of one text: `label`, `score` and `probabilities`, which a kind fills as it needs."""
+
+
+Words = NDArray[np.int64]
+"""Where the words of a text stand in it: (words, 2), start and end in characters."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,18 @@ class Read:
     """What else decides the answers, and is thus part of the task's fingerprint: `Kind.fit` gets it."""
     manner: Mapping[str, Any] = field(default_factory=dict)
     """How answers are to be written, which is no part of it: `Kind.fit` gets it too."""
+    words: Sequence[Sequence[Words]] | None = None
+    """Of each text of each file, for kinds that answer word by word."""
+
+
+@dataclass(frozen=True)
+class Errors:
+    """Where a method errs, as a table: what is counted, over all of its seeds; the first cell of a row names it."""
+
+    caption: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    note: str = ""
 
 
 class Codec(Frozen):
@@ -94,13 +111,27 @@ class Codec(Frozen):
         """Predictions as metrics want them: shape (n, ...)."""
         raise NotImplementedError
 
-    def answers(self, outputs: NDArray[np.float32]) -> list[Answer]:
-        """The same for people."""
+    def words(self, texts: Sequence[str]) -> list[Words] | None:
+        """Which words of texts are answered one by one; None: a text is answered as a whole."""
+        return None
+
+    def answers(self, outputs: NDArray[np.float32], words: Sequence[Words] | None = None) -> list[Answer]:
+        """The same for people. `words`: those that outputs are of."""
         raise NotImplementedError
 
-    def columns(self, answers: Sequence[Answer | None], probabilities: bool = False) -> dict[str, list[Any]]:
+    def surprise(self, outputs: NDArray[np.float32], labels: Array) -> NDArray[np.float64]:
+        """How sure the model was of what is wrong in its answer to each text, 0 where nothing is: (n,)."""
+        return np.zeros(len(labels))
+
+    def told(self, label: Any, text: str, words: Words | None) -> str:
+        """One of `decode`'s answers, or a label, for people."""
+        return str(label)
+
+    def columns(
+        self, answers: Sequence[Answer | None], probabilities: bool = False, in_words: bool = False
+    ) -> dict[str, list[Any]]:
         """What `tuneworth predict` writes beside each row; None: the row has no text. `probabilities`: a column a class as
-        well. Raises DataError where there are none."""
+        well. `in_words`: the text was given as a list of words. Raises DataError where there are no probabilities."""
         raise NotImplementedError
 
 
@@ -139,6 +170,14 @@ class Kind:
         Raises DataError where it cannot be told what they hold."""
         return None
 
+    def texts(self, table: Table, column: str) -> list[str]:
+        """The column, of which every row must be a text with something in it. Raises DataError."""
+        return texts_of(table, column)
+
+    def words(self, table: Table, column: str) -> list[Words] | None:
+        """Where the words of those texts stand, if the column says it."""
+        return None
+
     def read(self, tables: Sequence[Table], task: FileTask) -> Read:
         """The labels of each table, train first. Raises DataError, with the line."""
         raise NotImplementedError
@@ -152,9 +191,15 @@ class Kind:
     def check_test(self, path: Path, labels: Array) -> None:
         """Raises DataError where nothing can be told apart on a test split."""
 
-    def default_metrics(self, classes: int) -> tuple[str, ...]:
-        """What a task in the user's own files is scored with; the first is the primary one. `classes` 0: not known."""
+    def default_metrics(self, meaning: Meaning) -> tuple[str, ...]:
+        """What a task in the user's own files is scored with: all that suit it, the primary one first."""
         return tuple(self.metrics)
+
+    def scored_by(self, metrics: Sequence[str], meaning: Meaning) -> str | None:
+        """The primary metric in full, and what else could be asked for."""
+        others = [name for name in self.default_metrics(meaning) if name != metrics[0]]
+        also = f"; --metric {' or '.join(others)} asks for another" if others else ""
+        return f"{metrics[0]} ({self.metrics[metrics[0]].summary}{also})"
 
     def fit(self, labels: Array, names: tuple[str, ...] | None, settings: Mapping[str, Any]) -> Codec:
         """`labels`: of what is trained on; `names` and `settings`: as `read` gave them."""
@@ -180,13 +225,13 @@ class Kind:
         """What the test split cannot tell, a sentence each."""
         return ()
 
-    def keys(self, labels: Array) -> list[Any]:
-        """A value an example that is the same where labels are."""
-        return labels.tolist() if labels.ndim == 1 else [row.tobytes() for row in labels]
-
     def contradicts(self) -> bool:
         """Whether two labels of one text are a contradiction."""
         return True
+
+    def errors(self, labels: Array, predictions: Array, meaning: Meaning) -> tuple[Errors, ...]:
+        """Where a method errs on the test split; `predictions`: (trials, n, ...)."""
+        return ()
 
     def late(self, labels: Array) -> NDArray[np.bool_]:
         """Which examples come late in a stream under `label-shift`."""

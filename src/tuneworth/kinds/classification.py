@@ -17,8 +17,8 @@ from pydantic import Field
 
 from tuneworth import words
 from tuneworth.errors import DataError, SpecError, did_you_mean
-from tuneworth.kinds.base import Answer, Codec, Kind, Read
-from tuneworth.kinds.metric import Array, Meaning, Metric, Scores, by_name, f1_of, mean_of
+from tuneworth.kinds.base import Answer, Codec, Errors, Kind, Read, Words
+from tuneworth.kinds.metric import F1_HEADER, Array, Meaning, Metric, Scores, by_name, f1_of, f1_row, mean_of
 from tuneworth.kinds.numerals import found_numbers, is_numeral
 from tuneworth.kinds.strata import ByClass
 from tuneworth.kinds.values import LIKE_NOTHING, is_broken, no_missing
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 __all__ = ["Classes", "Classification"]
 
 _WHOLE = re.compile(r"-?(0|[1-9]\d*)(\.0+)?", re.ASCII)
+FEW_CLASSES = 12
+"""So many have a table of which is taken for which."""
 _UNSEEN = re.compile("[\u00ad\u200b\u2060\ufeff]")
 
 
@@ -70,7 +72,7 @@ class Classes(Codec):
         """(n, classes) -> (n,)."""
         return np.asarray(outputs.argmax(axis=1))
 
-    def answers(self, outputs: NDArray[np.float32]) -> list[Answer]:
+    def answers(self, outputs: NDArray[np.float32], words: Sequence[Words] | None = None) -> list[Answer]:
         """The likeliest class's name, its probability, and every class's by name."""
         import torch
 
@@ -84,7 +86,20 @@ class Classes(Codec):
             for best, row in zip(outputs.argmax(axis=1), probabilities, strict=True)
         ]
 
-    def columns(self, answers: Sequence[Answer | None], probabilities: bool = False) -> dict[str, list[Any]]:
+    def surprise(self, outputs: NDArray[np.float32], labels: Array) -> NDArray[np.float64]:
+        """The probability of a wrong class that was answered."""
+        shifted = np.exp(outputs.astype(np.float64) - outputs.max(1, keepdims=True))
+        return np.where(self.decode(outputs) == labels, 0.0, shifted.max(1) / shifted.sum(1))
+
+    def told(self, label: Any, text: str, words: Words | None) -> str:
+        return self.labels[int(label)]
+
+    def columns(
+        self,
+        answers: Sequence[Answer | None],
+        probabilities: bool = False,
+        in_words: bool = False,
+    ) -> dict[str, list[Any]]:
         """`label`, `confidence`, and `probability_NAME` for each class."""
         added = {
             "label": [answer and answer["label"] for answer in answers],
@@ -239,10 +254,16 @@ class Classification(Kind):
             raise SpecError(f"there is no class {asked!r}", did_you_mean(asked, names))
         return list(names).index(asked)
 
-    def default_metrics(self, classes: int) -> tuple[str, ...]:
-        return ("accuracy", "macro_f1", "matthews", *(("f1",) if classes == 2 else ()))
+    def default_metrics(self, meaning: Meaning) -> tuple[str, ...]:
+        return ("accuracy", "macro_f1", "matthews", *(("f1",) if meaning.classes == 2 else ()))
 
-    def fit(self, labels: Array, names: tuple[str, ...] | None, settings: Mapping[str, Any]) -> Classes:  # noqa: ARG002
+    def scored_by(self, metrics: Sequence[str], meaning: Meaning) -> str | None:
+        """Of two classes as ever; of more, accuracy, by which a frequent class counts as often as it occurs."""
+        if meaning.classes < 3 or metrics[0] != "accuracy":
+            return None
+        return "accuracy, the share of right answers (--metric macro_f1 counts a rare class as much as a frequent one)"
+
+    def fit(self, labels: Array, names: tuple[str, ...] | None, settings: Mapping[str, Any]) -> Classes:
         assert names is not None
         return Classes(labels=names)
 
@@ -270,6 +291,29 @@ class Classification(Kind):
         more = f"{', '.join(missing[:3])}" + (f" and {len(missing) - 3:,} more" if len(missing) > 3 else "")
         counted = "; macro F1 counts it with 0" if "macro_f1" in metrics else ""
         return (f"no test example is of the {words.several(len(missing), 'class', 'classes')} {more}{counted}",)
+
+    def errors(self, labels: Array, predictions: Array, meaning: Meaning) -> tuple[Errors, ...]:
+        """Each class's F1; and which classes are taken for which: all of them where they are few, else the most frequent
+        mistakes."""
+        names, trials = meaning.names, len(predictions)
+        if not names:
+            return ()
+        table = np.zeros((len(names), len(names)))
+        np.add.at(table, (np.broadcast_to(labels, predictions.shape), predictions), 1 / trials)
+        rows = (f1_row(name, table[i, i], table[i].sum(), table[:, i].sum()) for i, name in enumerate(names))
+        found = [Errors("By class", ("class", *F1_HEADER), tuple(rows))]
+        if len(names) <= FEW_CLASSES:
+            cells = tuple((name, *(f"{count:,.3g}" for count in table[i])) for i, name in enumerate(names))
+            found.append(
+                Errors("Which class is taken for which", ("is \\ answered", *names), cells, "Texts, a mean over seeds.")
+            )
+        else:
+            wrong = sorted(
+                ((table[i, j], i, j) for i in range(len(names)) for j in range(len(names)) if i != j), reverse=True
+            )
+            most = tuple((names[i], names[j], f"{count:,.3g}") for count, i, j in wrong[:10] if count)
+            found.append(Errors("The most frequent mistakes", ("is", "answered", "texts"), most, "A mean over seeds."))
+        return tuple(found)
 
     def late(self, labels: Array) -> NDArray[np.bool_]:
         """Every second class."""

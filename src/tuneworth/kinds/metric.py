@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Array", "LeaveOneOut", "Meaning", "Metric", "Scores", "by_name", "f1_of", "mean_of"]
+__all__ = ["F1_HEADER", "Array", "LeaveOneOut", "Meaning", "Metric", "Scores", "by_name", "f1_of", "f1_row", "mean_of"]
 
 Array = NDArray[Any]
 Scores = tuple[NDArray[np.float64], NDArray[np.float64]]
@@ -91,6 +91,19 @@ def f1_of(hits: Array, sizes: Array) -> Scores:
     (trials, n)."""
     tp, size = hits.sum(1), sizes.sum(1)
     return 2 * tp / size, 2 * (tp[:, None] - hits) / (size[:, None] - sizes)
+
+
+def f1_row(name: str, hits: float, true: float, given: float) -> tuple[str, ...]:
+    """A row of `F1_HEADER`, from counts: right ones, those that are there, those that were given."""
+    shares = (
+        hits / given if given else 0.0,
+        hits / true if true else 0.0,
+        2 * hits / (true + given) if true + given else 0.0,
+    )
+    return (name, *(f"{100 * share:.1f}" for share in shares), f"{true:,.0f}")
+
+
+F1_HEADER = ("precision", "recall", "F1", "in test")
 
 
 def by_name(metrics: Iterable[Metric]) -> dict[str, Metric]:

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from tuneworth import words
+from tuneworth import words as said
 from tuneworth.errors import DataError
-from tuneworth.kinds.base import Answer, Codec, Kind, Read
+from tuneworth.kinds.base import Answer, Codec, Errors, Kind, Read, Words
 from tuneworth.kinds.classification import by_value, merge, odd_names, spelling
-from tuneworth.kinds.metric import Array, Meaning, Metric, Scores, by_name, f1_of, mean_of
+from tuneworth.kinds.metric import F1_HEADER, Array, Meaning, Metric, Scores, by_name, f1_of, f1_row, mean_of
 from tuneworth.kinds.strata import ByLabels
 from tuneworth.kinds.values import count_rows, is_empty
 
@@ -90,7 +90,7 @@ class LabelSets(Codec):
         given = (outputs >= math.log(self.threshold / (1 - self.threshold))).sum(1, keepdims=True)
         return np.asarray(given - rank)
 
-    def answers(self, outputs: NDArray[np.float32]) -> list[Answer]:
+    def answers(self, outputs: NDArray[np.float32], words: Sequence[Words] | None = None) -> list[Answer]:
         """`label`: a list of names, the likeliest first; `score`: how sure the least sure of all decisions is, from a half on;
         `probabilities`: every label's."""
         with np.errstate(over="ignore"):
@@ -105,7 +105,25 @@ class LabelSets(Codec):
             })  # fmt: skip
         return found
 
-    def columns(self, answers: Sequence[Answer | None], probabilities: bool = False) -> dict[str, list[Any]]:
+    def surprise(self, outputs: NDArray[np.float32], labels: Array) -> NDArray[np.float64]:
+        """The probability of the surest of the decisions that are wrong."""
+        given = self.decode(outputs) > 0
+        with np.errstate(over="ignore"):
+            likely = 1 / (1 + np.exp(-outputs.astype(np.float64)))
+        return np.asarray(np.where(given == (labels > 0), 0.0, np.where(given, likely, 1 - likely)).max(1))
+
+    def told(self, label: Any, text: str, words: Words | None) -> str:
+        return (
+            ", ".join(name for name, there in zip(self.labels, np.asarray(label) > 0, strict=True) if there)
+            or "no label"
+        )
+
+    def columns(
+        self,
+        answers: Sequence[Answer | None],
+        probabilities: bool = False,
+        in_words: bool = False,
+    ) -> dict[str, list[Any]]:
         """`label`, as the training file had it: a list, or text with the separator; `confidence`; `probability_NAME`."""
         joined: list[Any] = [answer and answer["label"] for answer in answers]
         if self.separator is not None:
@@ -236,7 +254,7 @@ class Multilabel(Kind):
         settings: dict[str, Any] = {} if task.threshold == 0.5 else {"threshold": task.threshold}
         return Read(encoded, names, (*notes, *odd_names(counts, name)), settings, {"separator": task.label_separator})
 
-    def fit(self, labels: Array, names: tuple[str, ...] | None, settings: Mapping[str, Any]) -> LabelSets:  # noqa: ARG002
+    def fit(self, labels: Array, names: tuple[str, ...] | None, settings: Mapping[str, Any]) -> LabelSets:
         assert names is not None
         threshold = settings.get("threshold", 0.5)
         tuned = threshold == "tuned"
@@ -244,7 +262,7 @@ class Multilabel(Kind):
             labels=names, threshold=0.5 if tuned else threshold, tuned=tuned, separator=settings.get("separator")
         )
 
-    def constant(self, labels: Array, metric: str, meaning: Meaning) -> Any:  # noqa: ARG002
+    def constant(self, labels: Array, metric: str, meaning: Meaning) -> Any:
         """The most frequent labels, the best number of them: by macro F1 all, by subset accuracy the most frequent set, else the
         number with the best micro F1."""
         there = labels > 0
@@ -264,7 +282,7 @@ class Multilabel(Kind):
         answer[order] = given - np.arange(len(counts))
         return answer
 
-    def one_answer(self, predictions: Array, targets: Array) -> bool:  # noqa: ARG002
+    def one_answer(self, predictions: Array, targets: Array) -> bool:
         """One set, whatever the ranking."""
         given = predictions > 0
         return bool((given == given[0]).all())
@@ -276,7 +294,7 @@ class Multilabel(Kind):
     def described(self, counts: Mapping[str, int] | None) -> tuple[str, ...]:
         if not counts:
             return ()
-        return (f"{words.several(len(counts), 'label')} (rarest {min(counts.values()):,})",)
+        return (f"{said.several(len(counts), 'label')} (rarest {min(counts.values()):,})",)
 
     def untested(self, test: Array, metrics: Sequence[str], names: tuple[str, ...] | None) -> tuple[str, ...]:
         assert names is not None
@@ -287,7 +305,15 @@ class Multilabel(Kind):
             return ()
         more = f"{', '.join(missing[:3])}" + (f" and {len(missing) - 3:,} more" if len(missing) > 3 else "")
         counted = "; macro F1 counts it with 0" if "macro_f1" in metrics else ""
-        return (f"no test example has the {words.several(len(missing), 'label')} {more}{counted}",)
+        return (f"no test example has the {said.several(len(missing), 'label')} {more}{counted}",)
+
+    def errors(self, labels: Array, predictions: Array, meaning: Meaning) -> tuple[Errors, ...]:
+        true, given, trials = labels > 0, predictions > 0, len(predictions)
+        rows = (
+            f1_row(name, (true[:, i] & given[..., i]).sum() / trials, true[:, i].sum(), given[..., i].sum() / trials)
+            for i, name in enumerate(meaning.names)
+        )
+        return (Errors("By label", ("label", *F1_HEADER), tuple(rows)),)
 
     def late(self, labels: Array) -> NDArray[np.bool_]:
         """Every second label, by the first one that a text has."""
@@ -318,12 +344,12 @@ def _label_set(table: Table, name: str, row: int, separator: str | None) -> list
                         'write a list of texts, like ["joy", "surprise"]')  # fmt: skip
     text = value.strip()
     if text.startswith("[") and text.endswith("]"):
-        raise DataError(f"{str(table.path)!r}, {table.at([row])}: the labels {name!r} are {words.brief(text, 60)!r}, a list "
+        raise DataError(f"{str(table.path)!r}, {table.at([row])}: the labels {name!r} are {said.brief(text, 60)!r}, a list "
                         "written as text", "write a list in JSON lines or Parquet, or just the labels with a separator between "
                         "them: joy,surprise")  # fmt: skip
     if separator is None:
         raise DataError(
-            f"{str(table.path)!r}, {table.at([row])}: the labels {name!r} are {words.brief(text, 60)!r}, a text and no list",
+            f"{str(table.path)!r}, {table.at([row])}: the labels {name!r} are {said.brief(text, 60)!r}, a text and no list",
             "say what separates them: --label-separator , (label_separator in a study file)",
         )
     return [label for part in text.split(separator) if (label := spelling(part))]
@@ -335,7 +361,7 @@ def _check_separator(table: Table, name: str, separator: str | None) -> None:
     texts = [value for value in values if isinstance(value, str)]
     if separator is not None and texts and not any(separator in text for text in texts):
         raise DataError(f"{str(table.path)!r}: the separator {separator!r} never occurs in {name!r}",
-                        f"is it another one? the first labels are {words.brief(repr(texts[0]), 60)}; if each text has one label, "
+                        f"is it another one? the first labels are {said.brief(repr(texts[0]), 60)}; if each text has one label, "
                         "say --kind classification")  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from tuneworth.errors import DataError
-from tuneworth.kinds.base import Answer, Codec, Kind, Read
+from tuneworth.kinds.base import Answer, Codec, Errors, Kind, Read, Words
 from tuneworth.kinds.metric import Array, Meaning, Metric, Scores, by_name
 from tuneworth.kinds.numerals import Notation, found_numbers, is_percentage, notation_of, number
 from tuneworth.kinds.strata import ByBins
@@ -80,11 +80,23 @@ class Numbers(Codec):
         """(n, 1) -> (n,), in the unit of the labels."""
         return outputs[:, 0].astype(np.float64) * self.scale + self.mean
 
-    def answers(self, outputs: NDArray[np.float32]) -> list[Answer]:
+    def answers(self, outputs: NDArray[np.float32], words: Sequence[Words] | None = None) -> list[Answer]:
         """The value, in the unit of the training targets, as `label` and as `score`; `probabilities` is None."""
         return [{"label": value, "score": value, "probabilities": None} for value in self.decode(outputs).tolist()]
 
-    def columns(self, answers: Sequence[Answer | None], probabilities: bool = False) -> dict[str, list[Any]]:
+    def surprise(self, outputs: NDArray[np.float32], labels: Array) -> NDArray[np.float64]:
+        """How far off, in deviations of the training targets."""
+        return np.asarray(np.abs(self.decode(outputs) - labels) / self.scale)
+
+    def told(self, label: Any, text: str, words: Words | None) -> str:
+        return f"{float(label):.4g}"
+
+    def columns(
+        self,
+        answers: Sequence[Answer | None],
+        probabilities: bool = False,
+        in_words: bool = False,
+    ) -> dict[str, list[Any]]:
         """`label`."""
         if probabilities:
             raise DataError("a number has no probabilities", "leave out --probabilities")
@@ -225,10 +237,14 @@ class Regression(Kind):
             raise DataError(f"{str(path)!r}: every target of the test part is {labels[0]:g}: nothing can be told apart on it",
                             "name a test file with other targets, or a larger test_fraction")  # fmt: skip
 
-    def fit(self, labels: Array, names: tuple[str, ...] | None, settings: Mapping[str, Any]) -> Numbers:  # noqa: ARG002
+    def scored_by(self, metrics: Sequence[str], meaning: Meaning) -> str | None:
+        """As ever."""
+        return None
+
+    def fit(self, labels: Array, names: tuple[str, ...] | None, settings: Mapping[str, Any]) -> Numbers:
         return Numbers(mean=float(labels.mean()), scale=float(labels.std()) or 1.0)
 
-    def constant(self, labels: Array, metric: str, meaning: Meaning) -> Any:  # noqa: ARG002
+    def constant(self, labels: Array, metric: str, meaning: Meaning) -> Any:
         """Train's mean."""
         return labels.mean()
 
@@ -238,6 +254,17 @@ class Regression(Kind):
     def contradicts(self) -> bool:
         """Targets of one text may well differ a little."""
         return False
+
+    def errors(self, labels: Array, predictions: Array, meaning: Meaning) -> tuple[Errors, ...]:
+        """How far answers are off, by fifths of the targets."""
+        rows = []
+        for part in np.array_split(np.argsort(labels, kind="stable"), min(5, len(labels))):
+            off = predictions[:, part] - labels[part]
+            low, high = labels[part].min(), labels[part].max()
+            rows.append((f"{low:.4g} to {high:.4g}", f"{predictions[:, part].mean():.4g}", f"{off.mean():+.3g}",
+                         f"{np.abs(off).mean():.3g}", f"{np.sqrt(np.square(off).mean()):.3g}", f"{len(part):,}"))  # fmt: skip
+        header = ("target", "mean answer", "off by, mean", "off by, mean size", "root mean square", "in test")
+        return (Errors("By fifths of the targets", header, tuple(rows)),)
 
     def late(self, labels: Array) -> NDArray[np.bool_]:
         """The upper half of the targets."""

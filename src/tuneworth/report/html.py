@@ -17,6 +17,7 @@ from tuneworth.report.plain import MEANING
 from tuneworth.report.value import Report, key_of
 from tuneworth.report.views.across import across
 from tuneworth.report.views.comparisons import family
+from tuneworth.report.views.errors import mistakes
 from tuneworth.report.views.learning import crossovers, reached, targets
 from tuneworth.report.views.stability import stability
 from tuneworth.report.views.summaries import COSTS, summaries
@@ -70,6 +71,7 @@ def render_html(report: Report) -> str:
             stability=lambda group: stability(report, group),
             across=across(report),
             meanings=MEANING,
+            mistakes=mistakes(report),
             several_models=len({group.model for group in report.groups}) > 1,
             several_fractions=len({row["fraction"] for row in report.trials}) > 1,
             colour=dict(zip(report.methods, colours(report.methods), strict=True)),

@@ -22,7 +22,7 @@ def by_cell(table: Iterable[Row], predictions: Mapping[str, Predictions]) -> dic
     A cell without a finished trial is left out, and so is one with a finished trial whose predictions were not kept (it
     ran under an older version): half of the seeds would answer for all. Class numbers are int64, values float64.
     """
-    from tuneworth.kinds import labels_of
+    from tuneworth.kinds import all_kinds, labels_of
     from tuneworth.stats import Answers
 
     cells: dict[CellKey, list[Row]] = {}
@@ -32,12 +32,13 @@ def by_cell(table: Iterable[Row], predictions: Mapping[str, Predictions]) -> dic
     found = {}
     for cell, rows in cells.items():
         kept = {row["seed"]: predictions[row["key"]] for row in rows if row["key"] in predictions}
-        if len(kept) == len(rows):
+        meaning = labels_of(rows[0]["data"] or {})
+        if len(kept) == len(rows) and meaning.kind in ("", *all_kinds()):  # a package may have gone
             found[cell] = Answers(
                 rows[0]["metric"],
                 _wide(kept[rows[0]["seed"]].targets),
                 {seed: _wide(one.predicted) for seed, one in kept.items()},
-                labels_of(rows[0]["data"] or {}),
+                meaning,
             )
     return found
 

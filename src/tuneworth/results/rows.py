@@ -41,7 +41,7 @@ KEYS = (
     "metrics", "baseline_score", "curve", "train_seconds", "eval_seconds", "setup_seconds", "steps", "examples_seen",
     "trainable_parameters", "total_parameters", "peak_memory_bytes", "delta_bytes", "delta_path", "attempt", "error",
     "environment", "validation_score", "train_flops", "micro_batch", "notes", "options", "selected",
-    "data", "stream", "chunks", "stages", "host", "validation_loss", "tuning",
+    "data", "stream", "chunks", "stages", "host", "validation_loss", "tuning", "surest_errors",
 )  # fmt: skip
 
 

@@ -57,7 +57,8 @@ class PredictRequest(BaseModel):
 
 class Prediction(BaseModel):
     """Classification: the likeliest label, its probability, every label's. Numbers: the value, twice. Several labels a text:
-    their list, how sure the least sure decision is, every label's probability.
+    their list, how sure the least sure decision is, every label's probability. Tags: the entities, or the words where tags
+    mark none, each with start and end in characters, its label and its probability.
 
     `cut`: the text has more tokens than the task's `max_length`, and what stands behind them was not read.
     """

@@ -19,14 +19,16 @@ from transformers import PreTrainedModel
 from tuneworth.deltas.files import TENSORS, DeltaInfo, read_tensors
 from tuneworth.deltas.load import check_length, put
 from tuneworth.errors import DataError, DeltaError, UserError
+from tuneworth.kinds import Words, get_kind
 from tuneworth.models import ModelRef
-from tuneworth.models.load import load
+from tuneworth.models.load import Loaded, load
 from tuneworth.serve.backbone import Backbone
 from tuneworth.serve.found import Found
 from tuneworth.serve.parts import Inseparable, Parts, take_apart
 from tuneworth.spec import Precision
-from tuneworth.train.batches import Padding, Tokens, collate, tokenize
+from tuneworth.train.batches import Padding, Tokens, at_words, collate, tokenize
 from tuneworth.train.device import autocast, give_pages_back
+from tuneworth.train.fast import lay_out
 from tuneworth.words import first_line
 
 _log = logging.getLogger(__name__)
@@ -60,13 +62,16 @@ class Example:
     ids: NDArray[np.int32]
     types: NDArray[np.uint8] | None
     cut: bool = False
+    words: Words | None = None
+    firsts: NDArray[np.int32] | None = None
+    """Where the words that are answered stand in the text, and their first pieces among the tokens; of kinds that answer so."""
 
 
 class Engine:
     """One backbone and the tasks on it. `run` is for one thread; everything else may be called beside it."""
 
     def __init__(self, base: ModelRef, device: torch.device, precision: Precision, allow_pickle: bool = False) -> None:
-        self.base, self.device, self.precision = base, device, precision
+        self.base, self.device, self.precision, self._allow_pickle = base, device, precision, allow_pickle
         loaded = load(base.source, 1, "classification", torch.Generator().manual_seed(0), allow_pickle)
         self.backbone = Backbone(loaded, device, precision)
         self.tasks: dict[str, Task] = {}
@@ -107,14 +112,17 @@ class Engine:
             raise DataError(f"task {task.name!r} was tuned on {'text pairs' if task.info.pairs else 'single texts'}",
                             f"send {'pairs' if task.info.pairs else 'texts'}")  # fmt: skip
         with self._tokenizing:
-            tokens = tokenize(self.backbone.tokenizer, texts, pairs, task.info.max_length)
+            words = task.info.codec.words(texts)
+            tokens = tokenize(self.backbone.tokenizer, texts, pairs, task.info.max_length, words)
             cut = self._cut(tokens, texts, pairs, task.info.max_length)
         if not tokens.lengths.all():
             raise DataError(f"text {int(tokens.lengths.argmin())} has no tokens", "send no empty texts")
         cuts = tokens.starts[1:-1]
         ids = np.split(tokens.ids, cuts)
         types = np.split(tokens.types, cuts) if tokens.types is not None else [None] * len(ids)
-        return [Example(task, *row) for row in zip(ids, types, cut, strict=True)]
+        places = [None] * len(ids) if words is None else words
+        firsts = [None] * len(ids) if tokens.words is None else list(tokens.words)
+        return [Example(task, *row) for row in zip(ids, types, cut, places, firsts, strict=True)]
 
     def _cut(self, tokens: Tokens, texts: Sequence[str], pairs: Sequence[str] | None, most: int) -> list[bool]:
         """Whether each text has more than `most` tokens: those that reach it are looked at again, with room for one more."""
@@ -135,24 +143,31 @@ class Engine:
             groups[example.task if example.task.parts is None else None].append(row)
         for rows in groups.values():
             for row, logits in zip(rows, self.logits([examples[row] for row in rows]), strict=True):
-                values[row] = logits[: examples[row].task.outputs]
+                values[row] = logits[..., : examples[row].task.outputs]
         return [
-            example.task.info.codec.answers(value[None])[0]
+            example.task.info.codec.answers(value[None], None if example.words is None else [example.words])[0]
             for example, value in zip(examples, values, strict=True)
             if value is not None
         ]
 
     def logits(self, examples: Sequence[Example]) -> NDArray[np.float32]:
-        """Shape (examples, most outputs of a task): of tasks that mix, or else of one task."""
+        """Shape (examples, most outputs of a task): of tasks that mix, or else of one task; word by word, (examples, words,
+        outputs)."""
         ids, types = [e.ids for e in examples], [e.types for e in examples if e.types is not None]
         starts = np.cumsum([0, *map(len, ids)])
         tokens = Tokens(
-            np.concatenate(ids), starts, np.concatenate(types) if types else None, Padding.of(self.backbone.tokenizer)
-        )
+            np.concatenate(ids), starts, np.concatenate(types) if types else None, Padding.of(self.backbone.tokenizer),
+            _together([example.firsts for example in examples]),
+        )  # fmt: skip
         inputs = self._inputs(tokens)
         parts = [example.task.parts for example in examples]
         if (model := examples[0].task.model) is not None:
-            return self._alone(model, inputs)
+            found = self._alone(model, inputs)
+            return (
+                found
+                if tokens.words is None
+                else at_words(torch.from_numpy(found), tokens, np.arange(len(ids))).numpy()
+            )
         mixed = self.backbone.logits([part for part in parts if part is not None], inputs)
         return mixed.float().cpu().numpy()
 
@@ -168,9 +183,13 @@ class Engine:
         tensors = read_tensors(found.directory, info)
         if not all(bool(tensor.isfinite().all()) for tensor in tensors.values()):
             raise DeltaError("it holds values that are not finite; its training diverged")
-        twin = self.backbone.twin(info.codec.outputs)
+        kind = get_kind(info.task_kind)
+        twin = self.backbone.twin(info.codec.outputs) if kind.reads == "text" else self._of_its_own(info)
         put(twin, found.directory, info, tensors)
         model = twin.model.to(self.device).eval()
+        if kind.reads != "text":
+            lay_out(model, self.device, self.precision)
+            return Task(found.name, info, None, model, "its head reads every token, others' one a text")
         try:
             parts = take_apart(model, self.backbone.layout)
             self._check_mixed(model, parts)
@@ -178,6 +197,12 @@ class Engine:
             _log.info("task %r is served alone: %s", found.name, error)
             return Task(found.name, info, None, model, str(error))
         return Task(found.name, info, parts, None)
+
+    def _of_its_own(self, info: DeltaInfo) -> Loaded:
+        """The base model with another head than the backbone's; its pages are those of the file, until a delta changes them."""
+        return load(
+            self.base.source, info.codec.outputs, info.task_kind, torch.Generator().manual_seed(0), self._allow_pickle
+        )
 
     def _check_memory(self, size: int) -> None:
         """Twice the file: as it is read, and as it stays."""
@@ -214,3 +239,14 @@ class Engine:
     def _inputs(self, tokens: Tokens) -> dict[str, Any]:
         rows = np.arange(len(tokens.lengths))
         return collate(tokens, rows, self.device)
+
+
+def _together(firsts: Sequence[NDArray[np.int32] | None]) -> NDArray[np.int32] | None:
+    """`Tokens.words` of examples that were encoded apart."""
+    known = [one for one in firsts if one is not None]
+    if not known:
+        return None
+    found = np.full((len(known), max(map(len, known))), -1, dtype=np.int32)
+    for row, one in enumerate(known):
+        found[row, : len(one)] = one
+    return found

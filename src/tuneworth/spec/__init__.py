@@ -10,7 +10,7 @@ from tuneworth.spec.base import MAX_TRIALS, Frozen
 from tuneworth.spec.budget import Budget, Unit, parse_seconds
 from tuneworth.spec.claim import Claim, ClaimTest
 from tuneworth.spec.recipe import Recipe
-from tuneworth.spec.result import Chunk, CurvePoint, Stage, TaskScore, TrialResult
+from tuneworth.spec.result import Chunk, CurvePoint, Stage, SurestError, TaskScore, TrialResult
 from tuneworth.spec.stream import STREAMS, DataStream, Drift, Mode, StreamTrial, TaskStream
 from tuneworth.spec.study import MAX_FILE, MethodVariant, StudySpec
 from tuneworth.spec.task import Delimiter, FileTask, Form, Quoting
@@ -43,6 +43,7 @@ __all__ = [
     "State",
     "StreamTrial",
     "StudySpec",
+    "SurestError",
     "TaskScore",
     "TaskStream",
     "TrialRecord",

@@ -60,6 +60,16 @@ class Stage(Frozen):
     """Trained parameters that must be kept to serve every task seen so far, heads included."""
 
 
+class SurestError(Frozen):
+    """A test example that was answered wrongly, and how sure the model was of it. Texts are cut to 300 characters."""
+
+    text: str
+    right: str
+    answered: str
+    surprise: float
+    """A probability; of numbers, how far off in deviations of the training targets."""
+
+
 class TrialResult(Frozen):
     """What one trial measured. Scores are in points (100 x the metric), seconds are wall-clock."""
 
@@ -89,6 +99,8 @@ class TrialResult(Frozen):
     environment: Mapping[str, Any]
     data: Mapping[str, Any] | None = None
     """What was read, as numbers (rows, classes, cut texts, duplicates); None: the trial ran before this was kept."""
+    surest_errors: tuple[SurestError, ...] = ()
+    """The test examples that were answered most surely wrong, the surest first."""
     chunks: tuple[Chunk, ...] = ()
     """Of a data stream; `score` is then the prequential one, over all chunks."""
     stages: tuple[Stage, ...] = ()

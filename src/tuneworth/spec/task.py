@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from tuneworth.errors import SpecError
 from tuneworth.spec.base import Frozen
@@ -39,9 +39,11 @@ class FileTask(Frozen):
 
     train: Path
     test: Path | None = None
-    text: str
+    text: str = ""
+    """Its column; of a .conll file, whose columns are numbers from 0, the first one by default."""
     text_pair: str | None = None
-    label: str
+    label: str = ""
+    """Its column; of a .conll file the last one by default."""
     kind: str | None = None
     """The name of one in `kinds`; None: seen from the columns."""
     metric: str | None = None
@@ -60,6 +62,18 @@ class FileTask(Frozen):
     """As in Form."""
     skip_empty: bool = False
     """Leave out the rows without a text or without a label, instead of refusing the file."""
+
+    @model_validator(mode="after")
+    def _columns_are_named(self) -> FileTask:
+        defaults = {"text": "0", "label": "-1"} if self.train.suffix.lower() == ".conll" else {}
+        for name in ("text", "label"):
+            if not getattr(self, name) and name not in defaults:
+                raise SpecError(
+                    f"which column of {self.train.name!r} holds the {name}?",
+                    f"name it: --{name} COLUMN ({name} in a study file)",
+                )
+            object.__setattr__(self, name, getattr(self, name) or defaults.get(name))
+        return self
 
     @property
     def form(self) -> Form:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from tuneworth.errors import SpecError
+from tuneworth.kinds import get_kind
 from tuneworth.spec import DataStream, StudySpec, TaskStream, TrialSpec
 from tuneworth.tasks import Task, TaskData
 from tuneworth.tasks.splits import take
@@ -23,6 +24,17 @@ def check_stream(spec: StudySpec, tasks: Mapping[str, tuple[Task, TaskData]]) ->
         if isinstance(asked, DataStream) and asked.chunk > (asked.length or there):
             raise SpecError(f"stream.chunk = {asked.chunk} is more than the {asked.length or there} examples of {name!r}",
                             "make the chunk smaller, or the stream longer")  # fmt: skip
+        kind = get_kind(task.kind)
+        if data.codec(task.kind, data.train.labels).settles:
+            raise SpecError(
+                f"{name!r}: a stream sets nothing aside to choose the threshold on", "give a number: threshold = 0.5"
+            )
+        if isinstance(asked, DataStream) and (odd := sorted({*asked.drift} - kind.drifts)):
+            raise SpecError(f"stream.drift = {odd[0]!r} has no meaning for {kind.noun}, as {name!r} is",
+                            f"choose among {', '.join(sorted(kind.drifts))}")  # fmt: skip
+        if isinstance(asked, TaskStream) and not kind.in_task_streams:
+            raise SpecError(f"{name!r} is {kind.noun}, whose model has another head than that of texts: it cannot be one of a "
+                            "stream of tasks", "leave it out, or compare methods on it by itself")  # fmt: skip
         if isinstance(asked, TaskStream):
             for seed in spec.seeds:
                 take(data.train.labels, task.kind, min(1.0, (asked.length or there) / there), seed)

@@ -73,7 +73,7 @@ def run_data_stream(job: Job, device: torch.device) -> Iterator[Event]:
         return {"steps": clock.steps, "seconds": clock.seconds, "predictions": predictions.tolist(),
                 "eval_seconds": time.perf_counter() - start}  # fmt: skip
 
-    run = Training(tuned.model, codec, tokens, codec.encode(arrivals.labels), arrivals.which,
+    run = Training(tuned.model, codec, tokens, tokens.readable(codec.encode(arrivals.labels)), arrivals.which,
                    lambda: Validation(scores.so_far(state.chunks)[task.metrics[0]]), recipe, clock, batches, tuned.cost,
                    len(chunks), precision, checkpointer)  # fmt: skip
     torch.manual_seed(rng.stream_seed(trial.seed, "dropout"))

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuneworth.errors import SpecError, did_you_mean
-from tuneworth.kinds import Codec, Meaning, get_kind
+from tuneworth.kinds import Codec, Meaning, Words, get_kind
 from tuneworth.spec import FileTask
 
 __all__ = ["Examples", "Task", "TaskData", "all_tasks", "fingerprint", "get_task"]
@@ -23,11 +23,13 @@ __all__ = ["Examples", "Task", "TaskData", "all_tasks", "fingerprint", "get_task
 
 @dataclass(frozen=True)
 class Examples:
-    """n examples. `labels`: shape (n,), int64 class numbers or float64 targets. `pairs`: second texts, or None."""
+    """n examples. `labels`: shape (n, ...), as the kind has them: (n,) int64 class numbers, or float64 targets. `pairs`: second
+    texts, or None. `words`: where the words of each text stand, for kinds that answer word by word."""
 
     texts: Sequence[str]
     pairs: Sequence[str] | None
     labels: NDArray[Any]
+    words: Sequence[Words] | None = None
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -35,7 +37,8 @@ class Examples:
     def only(self, rows: NDArray[np.int64]) -> Examples:
         """The examples with these numbers, in this order."""
         pairs = None if self.pairs is None else [self.pairs[row] for row in rows]
-        return Examples([self.texts[row] for row in rows], pairs, self.labels[rows])
+        words = None if self.words is None else [self.words[row] for row in rows]
+        return Examples([self.texts[row] for row in rows], pairs, self.labels[rows], words)
 
 
 @dataclass(frozen=True)
@@ -128,4 +131,6 @@ def fingerprint(task: Task, data: TaskData) -> str:
         for text in [*part.texts, *(part.pairs or ())]:
             digest.update(text.encode("utf-8", "surrogatepass") + b"\0")
         digest.update(np.ascontiguousarray(part.labels).tobytes())
+        for words in part.words or ():
+            digest.update(np.asarray(words, dtype=np.int64).tobytes() + b"|")
     return digest.hexdigest()[:16]

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from tuneworth.errors import DataError
 from tuneworth.tasks import Examples
 
-__all__ = ["alike", "apart", "distinct", "folded", "repeated", "standing_in"]
+__all__ = ["alike", "apart", "distinct", "folded", "keys", "repeated", "standing_in"]
 
 
 def folded(examples: Examples) -> list[tuple[str, ...]]:
@@ -49,7 +50,7 @@ def standing_in(keys: Iterable[Hashable], others: Iterable[Hashable]) -> NDArray
 def distinct(examples: Examples) -> Examples:
     """Without the rows that repeat an earlier one's text, nearly at least, and its label. Texts with two labels stay: which one
     is right is not for a program to say."""
-    again = repeated(list(zip(alike(examples), examples.labels.tolist(), strict=True)))
+    again = repeated(list(zip(alike(examples), keys(examples.labels), strict=True)))
     return examples.only(np.flatnonzero(~again))
 
 
@@ -57,11 +58,17 @@ def apart(train: Examples, test: Examples, names: Sequence[str] | None) -> Examp
     """Train without the texts that stand in test, nearly at least, whatever their label. Raises DataError where none is left of a
     class."""
     left = train.only(np.flatnonzero(~standing_in(alike(train), alike(test))))
-    lost = sorted({*train.labels.tolist()} - {*left.labels.tolist()}) if names else []
+    single = train.labels.ndim == 1  # of sets and tags, none is promised to be there
+    lost = sorted({*train.labels.tolist()} - {*left.labels.tolist()}) if names and single else []
     if lost or not len(left):
         what = f"no training example of {names[lost[0]]!r}" if names and lost else "nothing to train on"
         raise DataError(f"without the texts that stand in test there is {what}", "give other texts to test on")
     return left
+
+
+def keys(labels: NDArray[Any]) -> list[Hashable]:
+    """A value an example that is the same where labels are."""
+    return labels.tolist() if labels.ndim == 1 else [row.tobytes() for row in labels]
 
 
 def _fold(text: str) -> str:

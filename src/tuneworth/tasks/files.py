@@ -10,14 +10,14 @@ from functools import cached_property
 from pathlib import Path
 
 from tuneworth.errors import DataError, SpecError
-from tuneworth.kinds import check_metric, get_kind, seen_kind
-from tuneworth.kinds.values import LIKE_NOTHING, count_rows, is_broken, is_empty
+from tuneworth.kinds import Meaning, Words, check_metric, get_kind, seen_kind
+from tuneworth.kinds.values import LIKE_NOTHING, count_rows, rows_without
 from tuneworth.spec import FileTask
 from tuneworth.tasks import Examples, TaskData, duplicates
 from tuneworth.tasks.splits import test_split
 from tuneworth.tasks.tables import Table, read_table
 
-__all__ = ["distinct", "from_files", "rows_without", "texts_of"]
+__all__ = ["distinct", "from_files"]
 
 
 def from_files(name: str, declaration: FileTask) -> DeclaredTask:
@@ -50,7 +50,7 @@ class DeclaredTask:
         """The defaults of the kind; a metric of the user's own comes first."""
         kind, data = self._loaded
         own = (self.declaration.metric,) if self.declaration.metric is not None else ()
-        return tuple(dict.fromkeys((*own, *get_kind(kind).default_metrics(data.classes))))
+        return tuple(dict.fromkeys((*own, *get_kind(kind).default_metrics(data.meaning(kind)))))
 
     def load(self, data_dir: Path | None) -> TaskData:  # noqa: ARG002 (a declared path stands for itself)
         """Raises DataError; SpecError where the metric does not suit the data."""
@@ -72,13 +72,14 @@ class DeclaredTask:
             kind = get_kind(name)
             needed = text_columns if kind.optional_label else names
             tables = [_filled(table, needed) for table in read] if declared.skip_empty else read
-            columns = [[texts_of(table, column) for column in text_columns] for table in tables]
+            columns = [[kind.texts(table, column) for column in text_columns] for table in tables]
             said = kind.read(tables, declared)
         if declared.metric is not None:
-            check_metric(declared.metric, name, len(said.names or ()))
+            check_metric(declared.metric, name, Meaning(name, len(said.names or ()), names=said.names or ()))
         positive = kind.positive(said.labels[0], said.names, declared.positive)
-        parts = [Examples(texts, pairs[0] if pairs else None, labels)
-                 for (texts, *pairs), labels in zip(columns, said.labels, strict=True)]  # fmt: skip
+        places: Sequence[Sequence[Words] | None] = said.words or [None] * len(tables)
+        parts = [Examples(texts, pairs[0] if pairs else None, labels, words)
+                 for (texts, *pairs), labels, words in zip(columns, said.labels, places, strict=True)]  # fmt: skip
         if declared.drop_duplicates:
             parts[0] = duplicates.distinct(parts[0])  # before a test part is split off: none stands on both sides
         repeats = len(said.labels[0]) - len(parts[0])
@@ -87,7 +88,12 @@ class DeclaredTask:
             parts = [parts[0].only(rows) for rows in split]
         train, test = parts
         kind.check_test(declared.train, test.labels)
-        text_notes = [note for table in tables for column in text_columns for note in _odd_texts(table, column)]
+        text_notes = [
+            note
+            for table, texts in zip(tables, columns, strict=True)
+            for column, own in zip(text_columns, texts, strict=True)
+            for note in _odd_texts(table, column, own)
+        ]
         notes = [*read_notes, *kind_notes, *said.notes, *text_notes]
         if declared.drop_duplicates:
             train = duplicates.apart(train, test, said.names)
@@ -114,26 +120,6 @@ def distinct(names: list[str]) -> list[str]:
     return names
 
 
-def rows_without(table: Table, names: Sequence[str]) -> list[int]:
-    """The rows in which one of the columns is null, NaN or blank."""
-    return [row for row in range(len(table.where)) if any(is_empty(table.columns[name][row]) for name in names)]
-
-
-def texts_of(table: Table, name: str) -> list[str]:
-    """The column, of which every row must be a text with something in it. Raises DataError."""
-    path, values = str(table.path), table.columns[name]
-    if empty := rows_without(table, [name]):
-        raise DataError(f"{path!r}: the text {name!r} is empty in {count_rows(table, empty)}",
-                        "fill in those rows, or leave them out with --skip-empty")  # fmt: skip
-    for row, value in enumerate(values):
-        if not isinstance(value, str):
-            raise DataError(f"{path!r}, {table.at([row])}: {name!r} is {value!r}, not a text", "name a column of texts")
-    if broken := [row for row, value in enumerate(values) if is_broken(value)]:
-        raise DataError(f"{path!r}: the text {name!r} holds half a character (a lone surrogate, as of an emoji cut in two) in "
-                        f"{count_rows(table, broken)}", "correct those rows, or remove them")  # fmt: skip
-    return values
-
-
 def _filled(table: Table, names: Sequence[str]) -> Table:
     """The rows that have texts and label. Raises DataError where none has."""
     filled = table.without(set(rows_without(table, names)))
@@ -144,9 +130,8 @@ def _filled(table: Table, names: Sequence[str]) -> Table:
     return filled
 
 
-def _odd_texts(table: Table, name: str) -> list[str]:
+def _odd_texts(table: Table, name: str, texts: Sequence[str]) -> list[str]:
     """Texts in which a person would see nothing, or what a program writes where there is nothing."""
-    texts = table.columns[name]
     like_nothing = [row for row, text in enumerate(texts) if text.strip().lower() in LIKE_NOTHING]
     unseen = [row for row, text in enumerate(texts) if not any(sign.isprintable() and sign != " " for sign in text)]
     notes = []

@@ -12,7 +12,7 @@ import numpy as np
 from tuneworth import words
 from tuneworth.kinds import find_kind, get_kind
 from tuneworth.tasks import Task, TaskData
-from tuneworth.tasks.duplicates import alike, folded, repeated, standing_in
+from tuneworth.tasks.duplicates import alike, folded, keys, repeated, standing_in
 from tuneworth.tasks.lengths import CUT, Lengths
 
 __all__ = ["Summary", "metric_of", "said", "summarise"]
@@ -45,6 +45,8 @@ class Summary:
     """Further training texts that repeat an earlier one but for punctuation."""
     near_test_in_train: int = 0
     """Further test texts that stand in train but for punctuation."""
+    scored_by: str | None = None
+    """The primary metric in words, where a task offers several and it is no matter of course which."""
     sampled: bool = False
     """`cut` is an estimate: too many texts may be longer to count each one's tokens."""
     notes: tuple[str, ...] = ()
@@ -67,6 +69,8 @@ class Summary:
         rows = f"{self.train:,} rows to train on and {self.test:,} to test on"
         parts = [rows + (f" ({self.left_out:,} more left out)" if self.left_out else ""), self.kind]
         parts += find_kind(self.kind).described(self.classes)
+        if self.scored_by is not None:
+            parts.append(f"scored by {self.scored_by}")
         if self.positive is not None:
             parts.append(f"F1 is of {self.positive!r}")
         if self.median_tokens is not None:
@@ -109,7 +113,7 @@ def summarise(task: Task, data: TaskData, lengths: Lengths, max_length: int, pos
     near, near_test = alike(data.train), alike(data.test)
     again, leaked = repeated(train), standing_in(test, train)
     labels, kind = np.concatenate([data.train.labels, data.test.labels]), get_kind(task.kind)
-    labelled = set(zip([*train, *test], kind.keys(labels), strict=True)) if kind.contradicts() else set()
+    labelled = set(zip([*train, *test], keys(labels), strict=True)) if kind.contradicts() else set()
     cut = lengths.cut(max_length)
     return Summary(
         train=len(train), test=len(test), left_out=data.left_out, kind=task.kind,
@@ -119,7 +123,7 @@ def summarise(task: Task, data: TaskData, lengths: Lengths, max_length: int, pos
         near_in_train=int((repeated(near) & ~again).sum()), near_test_in_train=int((standing_in(near_test, near) & ~leaked).sum()),
         contradictory=sum(n > 1 for n in Counter(text for text, _ in labelled).values()),
         positive=data.label_names[data.positive] if data.label_names and "f1" in task.metrics else None,
-        sampled=lengths.sampled,
+        scored_by=kind.scored_by(task.metrics, data.meaning(task.kind)), sampled=lengths.sampled,
         notes=(*data.notes, *_about_length(cut, len(labels), max_length, positions),
                *kind.untested(data.test.labels, task.metrics, data.label_names)),
     )  # fmt: skip

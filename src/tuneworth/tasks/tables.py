@@ -1,4 +1,4 @@
-"""Columns of a CSV, TSV, JSONL or Parquet file. Whatever is wrong with the file is said before anything trains."""
+"""Columns of a CSV, TSV, JSONL, Parquet or CoNLL file. Whatever is wrong with the file is said before anything trains."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 
 from tuneworth.errors import DataError, did_you_mean
 from tuneworth.spec import Form
+from tuneworth.tasks.conll import read_sentences
 from tuneworth.tasks.delimited import UNKNOWN, position, read_records
 from tuneworth.tasks.parquet import read_bounded
 
@@ -62,7 +63,7 @@ def read_table(path: Path, names: Sequence[str], form: Form = UNKNOWN, whole: bo
     """
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
-        remedy = _INSTEAD.get(path.suffix.lower(), "give one of .csv, .tsv, .jsonl, .ndjson, .parquet")
+        remedy = _INSTEAD.get(path.suffix.lower(), "give one of .csv, .tsv, .jsonl, .ndjson, .parquet, .conll")
         raise DataError(f"cannot read {str(path)!r}: the suffix {path.suffix!r} is not supported", remedy)
     if form != UNKNOWN and path.suffix.lower() not in _DELIMITED:
         raise DataError(f"{str(path)!r} has no delimiters and no quotes", "leave out --delimiter and --quoting")
@@ -164,6 +165,13 @@ def _parquet(path: Path, names: Sequence[str], _: Form, whole: bool) -> Table:
     return Table(path, "row", range(1, table.num_rows + 1), columns, every)
 
 
+def _conll(path: Path, names: Sequence[str], _: Form, whole: bool) -> Table:
+    found = read_sentences(path, read_text(path))
+    columns = {name: found.column(path, name) for name in names}
+    every = [(str(number), found.column(path, str(number))) for number in range(found.width)] if whole else []
+    return Table(path, "line", found.lines, columns, every)
+
+
 _Reader = Callable[[Path, Sequence[str], Form, bool], Table]
 _DELIMITED: dict[str, _Reader] = {".csv": _delimited(","), ".tsv": _delimited("\t")}
 _READERS: dict[str, _Reader] = {
@@ -171,12 +179,15 @@ _READERS: dict[str, _Reader] = {
     ".jsonl": _json_lines,
     ".ndjson": _json_lines,
     ".parquet": _parquet,
+    ".conll": _conll,
 }
 _INSTEAD = {
     ".json": "write one JSON object a line: `jq -c '.[]' in.json > out.jsonl`",
     ".txt": "name it .csv or .tsv if it is one, with a header line",
     ".xlsx": "save the sheet as CSV (UTF-8)",
     ".xls": "save the sheet as CSV (UTF-8)",
+    ".iob": "name it .conll",
+    ".bio": "name it .conll",
     ".gz": "unpack it first",
     ".zip": "unpack it first",
 }

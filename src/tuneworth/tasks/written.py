@@ -116,11 +116,26 @@ def _refused(source: Path, name: str, what: str, suffix: str) -> DataError:
     return DataError(f"{column} holds {what}", f"end --output in {suffix}")
 
 
+def _conll(source: Path, columns: Columns) -> Write:
+    sentences = [_values(column) for _, column in columns]
+    if not all(isinstance(sentence, list) for column in sentences for sentence in column):
+        raise DataError(f"{str(source)!r} holds no words in columns", "end --output in .jsonl")
+
+    def write(target: Path, added: Mapping[str, Sequence[Any]]) -> None:
+        with target.open("w", encoding="utf-8", newline="") as file:
+            for sentence in zip(*sentences, *added.values(), strict=True):
+                file.writelines("\t".join(map(str, cells)) + "\n" for cells in zip(*sentence, strict=True))
+                file.write("\n")
+
+    return write
+
+
 WRITERS: Mapping[str, Callable[[Path, Columns], Write]] = {
     ".csv": _delimited(","),
     ".tsv": _delimited("\t"),
     ".jsonl": _json_lines,
     ".ndjson": _json_lines,
     ".parquet": _parquet,
+    ".conll": _conll,
 }
 """By the suffix of the file to write: from the file that was read and its columns, what writes them with new ones."""

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from tuneworth.writing import make_directory, whole_file
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+    from tuneworth.kinds import Words
     from tuneworth.tasks import Examples
 
 POOL = 50
@@ -55,6 +56,9 @@ class Tokens:
     starts: NDArray[np.int64]
     types: NDArray[np.uint8] | None
     padding: Padding = Padding()
+    words: NDArray[np.int32] | None = None
+    """The place of each word's first piece within its sequence, (n, most words); -1: none, or cut off. For models that answer
+    word by word."""
 
     @cached_property
     def lengths(self) -> NDArray[np.int64]:
@@ -64,15 +68,21 @@ class Tokens:
     def batch(self, which: NDArray[np.int64], device: torch.device) -> dict[str, Any]:
         return collate(self, which, device)
 
+    def readable(self, targets: torch.Tensor) -> torch.Tensor:
+        """Targets without those of words that are not read."""
+        return targets if self.words is None else targets.masked_fill(torch.from_numpy(self.words < 0), -100)
+
 
 def tokenize(
-    tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], pairs: Sequence[str] | None, max_length: int
-) -> Tokens:
-    """Texts, or text pairs, cut to `max_length` tokens (of a pair, the longer text loses tokens first)."""
+    tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], pairs: Sequence[str] | None, max_length: int,
+    words: Sequence[Words] | None = None,
+) -> Tokens:  # fmt: skip
+    """Texts, or text pairs, cut to `max_length` tokens (of a pair, the longer text loses tokens first). `words`: where the words
+    of each text stand, which `Tokens.words` then has too."""
     split = tokenizer.split_special_tokens
     lists = tokenizer(
         list(texts), list(pairs) if pairs is not None else None, truncation=True, max_length=max_length,
-        return_special_tokens_mask=split,
+        return_special_tokens_mask=split, return_offsets_mapping=words is not None,
     )  # fmt: skip
     rows = lists["input_ids"]
     starts = np.concatenate([[0], np.cumsum([len(row) for row in rows])]).astype(np.int64)
@@ -82,7 +92,23 @@ def tokenize(
         found = (ids == tokenizer.eos_token_id) & (np.concatenate(lists["special_tokens_mask"]) == 0)
         if found.any():
             ids[found] = tokenizer.unk_token_id
-    return Tokens(ids, starts, types, Padding.of(tokenizer))
+    firsts = None if words is None else _first_pieces(lists["offset_mapping"], words)
+    return Tokens(ids, starts, types, Padding.of(tokenizer), firsts)
+
+
+def _first_pieces(offsets: Sequence[Sequence[tuple[int, int]]], words: Sequence[Words]) -> NDArray[np.int32]:
+    """The first token that holds a character of each word: `Tokens.words`. Tokens that stand for no text are empty."""
+    found = np.full((len(words), max(1, max(map(len, words), default=1))), -1, dtype=np.int32)
+    for row, (spans, own) in enumerate(zip(offsets, words, strict=True)):
+        where = np.asarray(spans, dtype=np.int64).reshape(-1, 2)
+        full = np.flatnonzero(where[:, 1] > where[:, 0])
+        if not len(full) or not len(own):
+            continue
+        at = np.searchsorted(where[full, 1], own[:, 0], side="right")  # the first that ends behind the word's start
+        there = np.minimum(at, len(full) - 1)
+        inside = (at < len(full)) & (where[full[there], 0] < own[:, 1])
+        found[row, : len(own)] = np.where(inside, full[there], -1)
+    return found
 
 
 def tokenize_cached(path: Path, tokenizer: PreTrainedTokenizerBase, examples: Examples, max_length: int) -> Tokens:
@@ -96,14 +122,14 @@ def tokenize_cached(path: Path, tokenizer: PreTrainedTokenizerBase, examples: Ex
 
     try:
         kept = {name: tensor.numpy() for name, tensor in load_file(path).items()}
-        return Tokens(kept["ids"], kept["starts"], kept.get("types"), Padding.of(tokenizer))
+        return Tokens(kept["ids"], kept["starts"], kept.get("types"), Padding.of(tokenizer), kept.get("words"))
     except (OSError, SafetensorError, KeyError):
         pass  # not there yet, or cut short: made anew below
-    tokens = tokenize(tokenizer, examples.texts, examples.pairs, max_length)
+    tokens = tokenize(tokenizer, examples.texts, examples.pairs, max_length, examples.words)
     make_directory(path.parent)
-    types = {} if tokens.types is None else {"types": tokens.types}
+    more = {name: array for name in ("types", "words") if (array := getattr(tokens, name)) is not None}
     with whole_file(path) as scratch:
-        save_file({"ids": tokens.ids, "starts": tokens.starts, **types}, scratch)
+        save_file({"ids": tokens.ids, "starts": tokens.starts, **more}, scratch)
     return tokens
 
 
@@ -158,6 +184,24 @@ def collate(tokens: Tokens, which: NDArray[np.int64], device: torch.device) -> d
         types[mask] = tokens.types[source]
         batch["token_type_ids"] = torch.from_numpy(types)
     return {name: tensor.to(device, non_blocking=True) for name, tensor in batch.items()}
+
+
+def forward(model: PreTrainedModel, inputs: Inputs, which: NDArray[np.int64]) -> torch.Tensor:
+    """The model's outputs in float32: (len(which), outputs), or, word by word, (len(which), most words, outputs)."""
+    values: torch.Tensor = model(**inputs.batch(which, model.device)).logits.float()
+    return at_words(values, inputs, which) if isinstance(inputs, Tokens) and inputs.words is not None else values
+
+
+def at_words(values: torch.Tensor, tokens: Tokens, which: NDArray[np.int64]) -> torch.Tensor:
+    """(n, length, outputs) -> (n, most words, outputs): at each word's first piece; -inf where a word is not read."""
+    assert tokens.words is not None
+    words = tokens.words[which]
+    read = np.flatnonzero((words >= 0).any(axis=0))
+    words = words[:, : int(read.max(initial=0)) + 1]
+    before = values.shape[1] - tokens.lengths[which][:, None] if tokens.padding.left else 0
+    at = torch.from_numpy(np.where(words < 0, 0, words + before).astype(np.int64)).to(values.device)
+    found = values.gather(1, at[..., None].expand(-1, -1, values.shape[-1]))
+    return found.masked_fill(torch.from_numpy(words < 0).to(values.device)[..., None], -torch.inf)
 
 
 def stand_in(tokenizer: PreTrainedTokenizerBase, examples: int, length: int) -> dict[str, torch.Tensor]:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from transformers import PreTrainedModel
 
 from tuneworth.spec import Precision
-from tuneworth.train.batches import Inputs
+from tuneworth.train.batches import Inputs, Tokens, forward
 from tuneworth.train.device import autocast
 
 BATCH_TOKENS = 2048
@@ -18,18 +18,22 @@ BATCH_TOKENS = 2048
 def logits(
     model: PreTrainedModel, tokens: Inputs, which: NDArray[np.int64], precision: Precision
 ) -> NDArray[np.float32]:
-    """Shape (len(which), outputs), in the order of `which`. Batches depend on the lengths alone: repeatable."""
+    """Shape (len(which), outputs), or (len(which), most words, outputs) with -inf where a word was not read; in the order of
+    `which`. Batches depend on the lengths alone: repeatable."""
     was_training = model.training
     model.eval()
     order = np.argsort(tokens.lengths[which], kind="stable")
     out: NDArray[np.float32] | None = None
     with torch.inference_mode(), autocast(model.device, precision):
         for rows in by_tokens(tokens.lengths[which], order):
-            batch = tokens.batch(which[rows], model.device)
-            values = model(**batch).logits.float().cpu().numpy()
+            values = forward(model, tokens, which[rows]).cpu().numpy()
             if out is None:
-                out = np.empty((len(which), values.shape[1]), dtype=np.float32)
-            out[rows] = values
+                most = tokens.words.shape[1:] if isinstance(tokens, Tokens) and tokens.words is not None else ()
+                out = np.full((len(which), *most, values.shape[-1]), -np.inf, dtype=np.float32)
+            if values.ndim < 3:
+                out[rows] = values
+            else:
+                out[rows, : values.shape[1]] = values
     model.train(was_training)
     assert out is not None, "a split is never empty"
     return out

@@ -115,7 +115,7 @@ class Frozen(nn.Module):
         """Features of what a trial will train and validate on, and the FLOPs of a step on them; `clock` is charged for the
         pass. None: they are not to be kept, and nothing was charged but what was tried. `alike` names the model and the tokens.
         """
-        if not self.keepable:
+        if tokens.words is not None or not self.keepable:
             return None
         head = FlopModel(self._head_flops(), 0, 0)
         seen = np.sort(split.train[_seen(batches, clock)])

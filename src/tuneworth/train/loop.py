@@ -15,7 +15,7 @@ from transformers import PreTrainedModel
 
 from tuneworth.errors import Diverged
 from tuneworth.spec import CurvePoint, Precision, Recipe
-from tuneworth.train.batches import Inputs, Order
+from tuneworth.train.batches import Inputs, Order, forward
 from tuneworth.train.checkpoint import Checkpointer, LoopState
 from tuneworth.train.clock import Clock
 from tuneworth.train.device import autocast, is_out_of_memory, keep_pages
@@ -127,11 +127,10 @@ def _gradients(run: Training, which: NDArray[np.int64], state: LoopState) -> flo
 
 def _micro_step(run: Training, which: NDArray[np.int64], whole: int) -> float:
     """Forward and backward; the loss counts by its share of the batch's `whole` terms, so that micro-batches add up to it."""
-    inputs = run.tokens.batch(which, run.model.device)
     targets = run.targets[torch.from_numpy(which)].to(run.model.device)
     with autocast(run.model.device, run.precision):
-        logits = run.model(**inputs).logits.float()
-    loss = run.objective.loss(logits, targets) * (run.objective.terms(targets) / max(1, whole))
+        outputs = forward(run.model, run.tokens, which)
+    loss = run.objective.loss(outputs, targets) * (run.objective.terms(targets) / max(1, whole))
     torch.autograd.backward(loss)
     return float(loss.detach())
 
