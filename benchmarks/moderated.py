@@ -78,7 +78,9 @@ def own(variance: Array, among: NDArray[np.bool_], d: int) -> tuple[Array, Array
     return variance, np.full(variance.shape, float(d))
 
 
-def smyth(variance: Array, among: NDArray[np.bool_], d: int, weight: float = 1.0, upward: bool = False) -> tuple[Array, Array]:
+def smyth(
+    variance: Array, among: NDArray[np.bool_], d: int, weight: float = 1.0, upward: bool = False
+) -> tuple[Array, Array]:
     """`weight`: of the prior's degrees of freedom as estimated. `upward`: a variance above the prior's stays as it is, with
     its own degrees of freedom. Never more degrees of freedom than all pairs have together, (methods - 1) d."""
     e = np.log(variance, where=among, out=np.zeros_like(variance)) - digamma(d / 2) + np.log(d / 2)
@@ -96,7 +98,9 @@ def smyth(variance: Array, among: NDArray[np.bool_], d: int, weight: float = 1.0
 
 def weak(variance: Array, among: NDArray[np.bool_], d: int, d0: float = 2.0) -> tuple[Array, Array]:
     """A prior that is fixed, and worth 2 degrees of freedom: the spread of the middle pair."""
-    s0 = np.ma.median(np.ma.masked_array(variance, ~among).reshape(len(variance), -1), axis=1).filled(1.0)[:, None, None]
+    s0 = np.ma.median(np.ma.masked_array(variance, ~among).reshape(len(variance), -1), axis=1).filled(1.0)[
+        :, None, None
+    ]
     return (d0 * s0 + d * variance) / (d0 + d), np.full(variance.shape, d + d0)
 
 
@@ -110,7 +114,14 @@ def _trigamma_inverse(value: Array) -> Array:
     return np.where(value <= 1e-6, 1e12, y)
 
 
-def decide(groups: Groups, margin: Array, spread: Spread, gupta: bool, looks: tuple[int, ...] = LOOKS, power: float | None = None) -> dict[str, Array]:
+def decide(
+    groups: Groups,
+    margin: Array,
+    spread: Spread,
+    gupta: bool,
+    looks: tuple[int, ...] = LOOKS,
+    power: float | None = None,
+) -> dict[str, Array]:
     """What `stats.decide` does, for all groups: wrong statements, and the share of 20 seeds a method that it took. `gupta`: lower
     bounds by who may be the best, else by all ordered pairs. One look alone may err in 5%."""
     n, k = groups.truth.shape
@@ -184,7 +195,9 @@ def measure(groups: int, seed: int) -> list[dict[str, object]]:
             drawn = draw(np.random.default_rng(seed), groups, methods)
             regret = drawn.truth.max(1, keepdims=True) - drawn.truth
             second, odd = np.sort(regret, axis=1)[:, 1], np.take_along_axis(regret, drawn.odd[:, None], axis=1)[:, 0]
-            second = np.where(second < LEAST, MARGIN, second)  # else a margin of nothing, and the best is rightly inside
+            second = np.where(
+                second < LEAST, MARGIN, second
+            )  # else a margin of nothing, and the best is rightly inside
             odd = np.where(odd < LEAST, second, odd)
             for way, (spread, gupta) in WAYS.items():
                 usual = decide(drawn, np.full(groups, MARGIN), spread, gupta)
@@ -192,7 +205,9 @@ def measure(groups: int, seed: int) -> list[dict[str, object]]:
                 row |= {name: _percent(usual[name]) for name in ("trials", "left open")}
                 for label, looks in (("looks", LOOKS), ("3", (3,)), ("5", (5,)), ("10", (10,))):
                     hardest = [decide(drawn, margin, spread, gupta, looks) for margin in (second, odd)]
-                    row[label] = "/".join(f"{max(_percent(one[name]) for one in hardest):.1f}" for name in ("inside", "outside"))
+                    row[label] = "/".join(
+                        f"{max(_percent(one[name]) for one in hardest):.1f}" for name in ("inside", "outside")
+                    )
                 found.append(row)
     return found
 

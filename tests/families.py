@@ -6,6 +6,8 @@ import string
 from pathlib import Path
 from typing import Any
 
+from tuneworth.methods import all_methods
+
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 PIECES = [*string.ascii_lowercase, *string.digits, *string.punctuation]
 VOCABULARY = [*SPECIAL, *PIECES, *(f"##{piece}" for piece in PIECES)]
@@ -35,6 +37,9 @@ NAMED = (*ENCODERS, *WITHOUT_BIASES, *OTHERS)
 """Every family with a file there, but for those that differ from one of these in name alone."""
 WITHOUT_PAD = ("gpt2", "gpt_neox", "llama", "mistral", "phi")
 """Those whose tokenizer has no padding token here."""
+
+OWN_METHODS = [name for name in all_methods() if not name.startswith("peft/")]
+"""Every registered method but those that are peft's by name, which tests/methods/test_peft.py has."""
 
 _COMMON = {
     "vocab_size": len(VOCABULARY),

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from peft import PeftModel
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from families import ENCODERS, OTHERS, WITHOUT_BIASES, make_model_dir
+from families import ENCODERS, OTHERS, OWN_METHODS, WITHOUT_BIASES, make_model_dir
 from tuneworth import models
 from tuneworth.deltas import DeltaInfo, Predictor, export_delta, load_delta, merge_delta, save_delta
 from tuneworth.deltas.check import check_holds
@@ -22,7 +22,7 @@ from tuneworth.deltas.files import read_info
 from tuneworth.errors import DeltaError
 from tuneworth.kinds.classification import Classes
 from tuneworth.kinds.regression import Numbers
-from tuneworth.methods import all_methods, get_method, method_options
+from tuneworth.methods import get_method, method_options
 from tuneworth.methods.apply import tune
 from tuneworth.models.load import load
 
@@ -32,13 +32,13 @@ LABELS = ("no", "perhaps", "yes")
 ADAPTERS = ("houlsby", "parallel", "pfeiffer")
 ANY_FAMILY = {"bitfit": {"add_missing": True}, "full": {}, "head": {}, "lora": {}}
 """The methods, with their options, that need no table of places."""
-CASES = [(method, family, {}) for method in all_methods() for family in ENCODERS] + [
+CASES = [(method, family, {}) for method in OWN_METHODS for family in ENCODERS] + [
     (method, family, options) for method, options in ANY_FAMILY.items() for family in WITHOUT_BIASES
 ]
 pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")  # peft asks transformers
 names = pytest.mark.parametrize(("method", "family", "options"), CASES, ids=[f"{m}-{f}" for m, f, _ in CASES])
 ONNX = [
-    *(CASES[len(ENCODERS) * row + row % len(ENCODERS)] for row in range(len(all_methods()))),
+    *(CASES[len(ENCODERS) * row + row % len(ENCODERS)] for row in range(len(OWN_METHODS))),
     *(case for case in CASES if case[0] == "bitfit" and case[1] in WITHOUT_BIASES),
     ("full", "gpt2", {}),
 ]
@@ -189,7 +189,7 @@ def test_what_onnx_cannot_express_is_refused(make: Make, tmp_path: Path) -> None
 
 
 def test_the_onnx_cases_cover_every_method_and_family() -> None:
-    assert {method for method, _, _ in ONNX} == set(all_methods())
+    assert {method for method, _, _ in ONNX} == set(OWN_METHODS)
     assert {family for _, family, _ in ONNX} == {*ENCODERS, *WITHOUT_BIASES, "gpt2"}
 
 
@@ -255,7 +255,7 @@ def test_a_head_without_a_bias_cannot_hold_the_mean(make: Make, tmp_path: Path) 
         merge_delta(delta, tmp_path / "merged")
 
 
-@pytest.mark.parametrize("method", all_methods())
+@pytest.mark.parametrize("method", OWN_METHODS)
 def test_half_the_size_is_nearly_the_same(make: Make, tmp_path: Path, method: str) -> None:
     delta, expected = make(method, "bert", {})
     export_delta(delta, "bf16", tmp_path / "half")

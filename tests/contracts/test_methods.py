@@ -14,8 +14,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from families import ENCODERS, make_model_dir
-from tuneworth.methods import Method, all_methods, get_method, method_options
+from families import ENCODERS, OWN_METHODS, make_model_dir
+from tuneworth.methods import Method, get_method, method_options
 from tuneworth.methods.apply import tune
 from tuneworth.models.load import Loaded, load
 
@@ -43,7 +43,7 @@ def family(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.fixture(params=all_methods())
+@pytest.fixture(params=OWN_METHODS)
 def method(request: pytest.FixtureRequest) -> Method:
     return get_method(request.param)
 

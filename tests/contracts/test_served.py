@@ -11,11 +11,10 @@ import numpy as np
 import pytest
 import torch
 
-from families import ENCODERS, WITHOUT_BIASES, make_model_dir
+from families import ENCODERS, OWN_METHODS, WITHOUT_BIASES, make_model_dir
 from made_deltas import make_delta
 from tuneworth import models
 from tuneworth.deltas.load import load_tuned
-from tuneworth.methods import all_methods
 from tuneworth.serve.engine import Engine, Example
 from tuneworth.serve.found import find
 from tuneworth.spec import Precision
@@ -26,7 +25,7 @@ from tuneworth.train.fast import lay_out
 TEXTS = ["a cat sat on the mat", "no", "dogs bark at night, loudly", "the report was late again"]
 PAIRS = ["the mat held a cat", "yes it is", "it was quiet", "nobody read it"]
 OPTIONS: list[tuple[str, dict[str, Any]]] = [
-    *((method, {}) for method in all_methods()),
+    *((method, {}) for method in OWN_METHODS),
     ("bitfit", {"subset": "query+intermediate"}),
     ("houlsby", {"bottleneck": 8, "non_linearity": "tanh", "train_layer_norms": False}),
     ("pfeiffer", {"bottleneck": 8, "train_layer_norms": True}),

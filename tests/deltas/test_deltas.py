@@ -11,12 +11,11 @@ import pytest
 import torch
 
 from conftest import silent
-from families import ENCODERS, make_model_dir
+from families import ENCODERS, OWN_METHODS, make_model_dir
 from made_deltas import edit_info, make_delta
 from tuneworth.deltas import Predictor, load_delta, read_info
 from tuneworth.errors import DataError, DeltaError, UserError
 from tuneworth.kinds import evaluate
-from tuneworth.methods import all_methods
 from tuneworth.study import Study
 
 Make = Callable[..., Study]
@@ -29,7 +28,7 @@ def tuned(make_study: Make, **changes: object) -> tuple[Study, Path]:
     return study, Path(row["delta_path"])
 
 
-@pytest.mark.parametrize("method", list(all_methods()))
+@pytest.mark.parametrize("method", OWN_METHODS)
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_a_loaded_delta_scores_what_the_trial_scored(make_study: Make, method: str, precision: str) -> None:
     """The score in the store came from the model in memory; here it comes from the files, to the last digit."""

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from families import ENCODERS, WITHOUT_BIASES, make_model_dir
+from families import ENCODERS, OWN_METHODS, WITHOUT_BIASES, make_model_dir
 from tuneworth.kinds.classification import Classes
-from tuneworth.methods import all_methods, get_method, method_options
+from tuneworth.methods import get_method, method_options
 from tuneworth.methods.apply import tune
 from tuneworth.models.families import all_families, layers
 from tuneworth.models.load import load
@@ -114,7 +114,7 @@ def test_the_last_layer_works_on_the_first_token_alone(family: str, tmp_path: Pa
     assert shapes[-1] == ((3, 11, 32) if family == "albert" else (3, 1, 32))
 
 
-@pytest.mark.parametrize("method", all_methods())
+@pytest.mark.parametrize("method", OWN_METHODS)
 def test_both_paths_lose_alike_step_by_step(
     method: str, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -123,7 +123,7 @@ def test_both_paths_lose_alike_step_by_step(
     assert plain == pytest.approx(fast, abs=1e-4)
 
 
-@pytest.mark.parametrize("method", all_methods())
+@pytest.mark.parametrize("method", OWN_METHODS)
 def test_both_paths_lose_alike_in_bf16_too(
     method: str, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,7 +17,10 @@ def methods() -> None:
     """The methods, their defaults and their sources."""
     from tuneworth.methods import all_methods
 
+    elsewhere = {name: m for name, m in all_methods().items() if hasattr(m, "options_at")}
     for name, method in all_methods().items():
+        if name in elsewhere:
+            continue
         recipe = method.recipe
         out.print(f"[bold]{name}[/bold]  {plain(method.summary)}", soft_wrap=True)
         say(f"  recipe   learning_rate {recipe.learning_rate:g}, batch_size {recipe.batch_size}, {recipe.schedule} "
@@ -25,6 +28,11 @@ def methods() -> None:
         for option, field in method.Options.model_fields.items():
             say(f"  option   {option} = {field.default!r}")
         out.print(f"  source   {method.source}\n", style="dim", markup=False, soft_wrap=True)
+    if elsewhere:
+        say("through peft, with its own options under [method.NAME]:")
+        for name, method in elsewhere.items():
+            say(f"  {name}  learning_rate {method.recipe.learning_rate:g}; {method.source.partition(';')[0]}")
+        say("")
     say("next: name them in a study file (methods = [...]) or in tuneworth compare --methods a,b")
 
 

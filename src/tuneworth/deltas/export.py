@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,8 @@ from tuneworth.writing import whole_directory
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
+ADAPTER = re.compile(r"\.default(?=\.|$)")
+"""Of a name: peft's files leave out which adapter it is."""
 Format = Literal["peft", "onnx", "bf16"]
 
 
@@ -75,8 +78,7 @@ def _export_peft(delta: Path, output: Path, model: str | None, allow_pickle: boo
     config.modules_to_save = _head_modules(tuned.model, tuned.head)
     parameters = dict(tuned.model.named_parameters())
     tensors = {
-        f"base_model.model.{name.replace('.default.', '.')}": parameters[name].detach().contiguous()
-        for name in tuned.names
+        f"base_model.model.{ADAPTER.sub('', name)}": parameters[name].detach().contiguous() for name in tuned.names
     }
     with whole_directory(output) as scratch, quiet():
         config.save_pretrained(str(scratch))

@@ -9,6 +9,7 @@ from transformers import PreTrainedModel
 
 from tuneworth.deltas.load import Tuned
 from tuneworth.errors import DeltaError
+from tuneworth.words import first_line
 
 
 def make_plain(tuned: Tuned) -> None:
@@ -22,10 +23,15 @@ def make_plain(tuned: Tuned) -> None:
 
 
 def unwrap(model: PreTrainedModel) -> None:
-    """Put what peft's layers learnt into the layers they wrap, and these back in their place."""
+    """Put what peft's layers learnt into the layers they wrap, and these back in their place. Raises DeltaError for a tuner that
+    peft cannot merge."""
     for name, module in list(model.named_modules()):
         if isinstance(module, BaseTunerLayer):
-            module.merge(safe_merge=True)
+            try:
+                module.merge(safe_merge=True)
+            except NotImplementedError as error:
+                raise DeltaError(f"peft cannot merge it: {first_line(error)}",
+                                 "tuneworth export DELTA --to onnx -o model.onnx keeps it") from error  # fmt: skip
             model.set_submodule(name, module.get_base_layer())
 
 

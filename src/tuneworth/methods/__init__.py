@@ -91,6 +91,10 @@ def get_method(name: str) -> Method:
     """The method of that name. Raises SpecError, with the nearest name."""
     methods = all_methods()
     if name not in methods:
+        from tuneworth.methods.peft import why_not
+
+        if reason := why_not(name):
+            raise SpecError(f"there is no method {name!r}: {reason}", "`tuneworth methods` lists those that there are")
         raise SpecError(f"unknown method {name!r}", did_you_mean(name, methods))
     return methods[name]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -18,8 +19,10 @@ if TYPE_CHECKING:
 
 @contextmanager
 def chance(generator: torch.Generator) -> Iterator[None]:
-    """peft draws from the global stream: within, that one is seeded by `generator`; after, it is what it was."""
-    with torch.random.fork_rng(devices=[]):
+    """peft draws from the global stream: within, that one is seeded by `generator`; after, it is what it was. Its warnings (of
+    kernels that are not there, of weights that it turns) are for people who call it."""
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         seed = torch.randint(2**62, (), generator=generator, device=generator.device)
         torch.default_generator.manual_seed(int(seed))
         yield
