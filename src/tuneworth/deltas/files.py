@@ -72,7 +72,7 @@ class DeltaInfo(Frozen):
 
     def shown(self, metric: str) -> str:
         """One of `metrics` as people see it: F1 with its class."""
-        return metric_of({"metric": metric, "data": {"positive": self.positive}})
+        return metric_of({"metric": metric, "data": {"positive": self.positive}}) or metric
 
     @field_validator("codec", mode="before")
     @classmethod

@@ -48,7 +48,9 @@ def outlook(question: Question, methods: int) -> str:
 
     asked = taken(question.margin)
     text = f"{words.several(asked, 'seed')} of each" if asked else f"more than {LOOKS[-1]} seeds of each"
-    wider = next((n * question.margin for n in range(2, 21) if (taken(n * question.margin) or LOOKS[-1]) <= LAVISH), None)
+    wider = next(
+        (n * question.margin for n in range(2, 21) if (taken(n * question.margin) or LOOKS[-1]) <= LAVISH), None
+    )
     if wider and (asked or LOOKS[-1] + 1) > LAVISH:
         text += f", at margin {wider:g} {words.several(taken(wider) or 0, 'seed')}"
     return (f"methods that are equally good, and spread as usual ({ORDINARY_SPREAD:g} points from seed to seed), take {text} to be "

@@ -32,7 +32,9 @@ def prior(estimates: Collection[Estimate], methods: int) -> Prior:
 
     if methods < 3 or len(estimates) < 3:
         return 0.0, 0.0
-    known = sorted((one.seeds * one.error**2, one.freedom) for one in estimates)  # sums to the last bit, whatever the order
+    known = sorted(
+        (one.seeds * one.error**2, one.freedom) for one in estimates
+    )  # sums to the last bit, whatever the order
     variance, freedom = np.array(known).T
     e = np.log(variance) - digamma(freedom / 2) + np.log(freedom / 2)
     half = _trigamma_inverse(float(e.var(ddof=1) - polygamma(1, freedom / 2).mean()))
