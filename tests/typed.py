@@ -29,7 +29,7 @@ SMALLER_FILES = [
 
 SMALLER_COMMANDS = {
     "compare": "--budget 2steps --seeds 1 --tune 1",
-    "compare --until-decided": "--budget 2steps --tune 1 --methods head,bitfit --time-limit 12s",
+    "compare --until-decided": "--budget 2steps --tune 1 --methods head,bitfit --margin 99 --time-limit 60s",
     "serve": "--port 0",
 }
 """What is typed behind a command; of a flag that is given twice, the last counts."""

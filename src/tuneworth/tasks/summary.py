@@ -88,7 +88,7 @@ class Summary:
         return "; ".join([", ".join(parts), *(words.several(n, one, many) for n, one, many in faults if n)])
 
 
-def metric_of(row: Mapping[str, Any]) -> Any:
+def metric_of(row: Mapping[str, Any]) -> str | None:
     """The metric of a row of results, as it is shown: F1 with the class that it is of, where the trial says so."""
     positive = (row.get("data") or {}).get("positive")
     return f"f1 of {positive!r}" if row["metric"] == "f1" and positive is not None else row["metric"]
