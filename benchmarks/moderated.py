@@ -74,7 +74,7 @@ Spread = Callable[[Array, NDArray[np.bool_], int], tuple[Array, Array]]
 freedom: the variances to use, and theirs."""
 
 
-def own(variance: Array, among: NDArray[np.bool_], d: int) -> tuple[Array, Array]:
+def own(variance: Array, _: NDArray[np.bool_], d: int) -> tuple[Array, Array]:
     return variance, np.full(variance.shape, float(d))
 
 
@@ -118,8 +118,8 @@ def decide(
     groups: Groups, margin: Array, spread: Spread, bounds: str, looks: tuple[int, ...] = LOOKS
 ) -> dict[str, Array]:
     """What `stats.decide` does, for all groups: wrong statements, and the share of 20 seeds a method that it took. `bounds`, the
-    lower ones: of all ordered pairs; "step by step", those that leave no longer paid for (Holm); or of who may be the best ("Gupta":
-    Technometrics 7, 1965). One look alone may err in 5%."""
+    lower ones: of all ordered pairs; "step by step", those that leave no longer paid for (Holm); or of who may be the
+    best ("Gupta": Technometrics 7, 1965). One look alone may err in 5%."""
     n, k = groups.truth.shape
     high = np.full((n, k), np.inf)
     status = np.zeros((n, k), dtype=int)  # 1 inside, 2 outside
@@ -136,11 +136,7 @@ def decide(
         value, variance = apart.mean(-1), apart.var(-1, ddof=1)
         among = running[:, :, None] & running[:, None, :] & ~np.eye(k, dtype=bool)
         variance, freedom = spread(variance, among, look - 1)
-        error = np.sqrt(variance / look)
-
-        def bound(level: Array, sign: float) -> Array:
-            return value + sign * stdtrit(freedom, 1 - np.asarray(level)) * error
-
+        bound = partial(_bound, value, np.sqrt(variance / look), freedom)
         for _ in range(k if bounds == "step by step" else 1):
             among &= running[:, :, None] & running[:, None, :]
             if bounds == "Gupta":
@@ -165,6 +161,10 @@ def decide(
         "trials": used.mean(1) / SEEDS,
         "left open": (status == 0).any(1),
     }
+
+
+def _bound(value: Array, error: Array, freedom: Array, level: Array | float, sign: float) -> Array:
+    return np.asarray(value + sign * stdtrit(freedom, 1 - np.asarray(level)) * error)
 
 
 WAYS: dict[str, tuple[Spread, str]] = {
