@@ -55,7 +55,7 @@ def _pooled(world: Array) -> Estimate:
 
 def main(argv: list[str] | None = None) -> list[dict[str, float]]:
     parser = argparse.ArgumentParser(description="coverage of means over tasks")
-    parser.add_argument("--worlds", type=int, default=1000)
+    parser.add_argument("--worlds", type=int, default=600)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(argv)
     rows = measure(options.worlds, options.seed)

@@ -34,7 +34,7 @@ from tuneworth.advice.learnt import has_learnt
 from tuneworth.advice.limits import Prefer
 from tuneworth.advice.value import Grade, Status
 from tuneworth.results.cells import Cell, collapsed_seeds, judged, mixed, with_failures
-from tuneworth.stats import LOOKS, Answers, Regret, by_seeds, level, on_new_data, regrets_of, shared_seeds
+from tuneworth.stats import LOOKS, Answers, Regret, beaten, by_seeds, level, on_new_data, regrets_of, shared_seeds
 
 __all__ = ["ENOUGH", "FEW", "LEAKED", "LEANING", "Evidence", "weigh"]
 
@@ -127,10 +127,9 @@ def weigh(
         # probability of at most (1 - confidence) / k.
         return regrets_of(methods, here, confidence, len(cells))
 
-    behind = bounds(list(scores), confidence)
+    behind = {cell.method: Regret(0.0, inf) for cell in everyone} | beaten(list(scores), here, margin, confidence)
     running = [cell for cell in cells if behind[cell.method].status(margin) != "outside"]
     names = [cell.method for cell in running]
-    behind = {cell.method: Regret(0.0, inf) for cell in everyone} | behind | bounds(names, confidence)
     seeds = min(len(shared_seeds(one.scores, other.scores)) for one in running for other in running)
     found = Evidence(
         None, "none", behind,

@@ -27,9 +27,9 @@ _COUNTS = {"": 1.0, "K": 1e3, "M": 1e6, "B": 1e9, "%": 0.01}
 class Limits:
     """What the chosen method may cost (None: no limit), and which cost to save first.
 
-    Costs are measured, over the finished seeds: training time as the median of the faster half (under a budget in
-    seconds: the budget, which is kept to within one step), memory as the worst of them, parameters and delta size as
-    their mean.
+    Costs are measured, over the finished seeds: training time as the median of the faster half, or, where seeds took unlike
+    times, as the fastest, since the machine was busy (under a budget in seconds: the budget, which is kept to within one
+    step); memory as the worst of them, parameters and delta size as their mean.
     """
 
     max_train_seconds: float | None = None
@@ -95,7 +95,9 @@ def cost_in_words(limit: str, value: float | None) -> str:
 
 def _train_seconds(cell: Cell, group: Group) -> float | None:
     budget = Budget.parse(group.budget)
-    return budget.amount if budget.timed else cell.train_seconds
+    if budget.timed:
+        return budget.amount
+    return cell.unsteady[0] if cell.unsteady else cell.train_seconds
 
 
 _COSTS: dict[str, Callable[[Cell, Group], float | None]] = {

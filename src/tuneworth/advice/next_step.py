@@ -109,7 +109,7 @@ def _unsteady(case: Case) -> list[str]:
         return []
     each = [f"{method} {words.seconds(span[0])} to {words.seconds(span[1])}" for method, span in times.items() if span]
     return [f"Seeds of one method took unlike times ({words.listed(each)}): the machine was busy. Times are the median of the "
-            "faster half."]  # fmt: skip
+            "faster half; a limit is held against the fastest."]  # fmt: skip
 
 
 def next_command(case: Case) -> Command | None:

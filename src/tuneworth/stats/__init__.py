@@ -1,7 +1,7 @@
 """Statistics: pure functions on arrays. Chance, where one needs it, comes from an explicit generator."""
 
 from tuneworth.stats.across import average_rank, normalised, over_tasks, performance_profile, stratified_interval
-from tuneworth.stats.best import Differences, Regret, by_seeds, on_new_data, regrets, regrets_of
+from tuneworth.stats.best import Differences, Regret, beaten, by_seeds, on_new_data, regrets, regrets_of
 from tuneworth.stats.collapse import collapsed, trained_ones
 from tuneworth.stats.compare import Comparison, Verdict, compare, holm, over_training_data
 from tuneworth.stats.curves import (
@@ -64,6 +64,7 @@ __all__ = [
     "above_one_answer",
     "area_under",
     "average_rank",
+    "beaten",
     "by_seeds",
     "collapsed",
     "compare",

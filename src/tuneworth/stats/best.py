@@ -14,7 +14,7 @@ from tuneworth.stats.estimate import Estimate, over_seeds, shared_seeds
 from tuneworth.stats.examples import Answers, agreeing, crossed, over_seeds_or_examples
 from tuneworth.stats.moderate import moderated, prior
 
-__all__ = ["Differences", "Regret", "by_seeds", "on_new_data", "regrets", "regrets_of"]
+__all__ = ["Differences", "Regret", "beaten", "by_seeds", "on_new_data", "regrets", "regrets_of"]
 
 Differences = Mapping[tuple[str, str], Estimate | None]
 """First minus second, in points, by ordered pair of methods; None: they share too little to say anything."""
@@ -57,8 +57,9 @@ def regrets_of(
     - upper bounds: max(0, max_j upper of d(j, i)), each at one-sided level a / (k - 1). All are right together with
       probability 1 - a, since each is implied by its comparison with b alone, and those are k - 1 (Hsu, Annals of
       Statistics 9, 1981, and 12, 1984; by Bonferroni here, which needs no equal spreads).
-    - lower bounds: max(0, max_j lower of d(j, i)), each at a / (k (k - 1)): every ordered pair may speak, so all of them
-      are paid for, and no "beaten by more than the margin" is wrong with probability 1 - a.
+    - lower bounds: max(0, max_j lower of d(j, i)), each at a / (r (k - 1)), of r `methods`: every ordered pair may speak, so
+      all of them are paid for, and no "beaten by more than the margin" is wrong with probability 1 - a. That still holds where
+      methods so beaten leave, and the others are asked again among themselves (`beaten`): Holm's steps.
     A pair with fewer than 3 shared seeds, or without answers where these are asked for, bounds nothing: (0, inf).
     A lone method has (0, 0). `family`: k, where methods that are not in `methods` belong to the group too.
     """
@@ -67,7 +68,7 @@ def regrets_of(
     k = max(len(methods), family or 0)
     if len(methods) < 2:
         return {method: Regret(0.0, 0.0) for method in methods}
-    upper, lower = (1 - confidence) / (k - 1), (1 - confidence) / (k * (k - 1))
+    upper, lower = (1 - confidence) / (k - 1), (1 - confidence) / (len(methods) * (k - 1))
     found = {}
     for method in methods:
         against = [differences[other, method] for other in methods if other != method]
@@ -76,6 +77,25 @@ def regrets_of(
             max(0.0, *(estimate.upper(upper) if estimate else float("inf") for estimate in against)),
         )
     return found
+
+
+def beaten(
+    methods: Collection[str], differences: Differences, margin: float, confidence: float = 0.95, family: int | None = None
+) -> dict[str, Regret]:
+    """The regrets of `methods` by steps: what is outside leaves, and the others are compared again, until all that are left stay.
+
+    What leaves keeps the bounds of its last step. Holm's procedure (Scand. J. Statistics 6, 1979): as long as no method within
+    the margin has left, at least as many as there are of them are left, so that the next to leave wrongly does so with
+    probability a / r at most for each of r.
+    """
+    family = max(len(methods), family or 0)
+    found, left = {}, list(methods)
+    while True:
+        found |= regrets_of(left, differences, confidence, family)
+        staying = [method for method in left if found[method].status(margin) != "outside"]
+        if len(staying) in (0, len(left)):
+            return found
+        left = staying
 
 
 def by_seeds(

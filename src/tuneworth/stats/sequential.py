@@ -6,7 +6,7 @@ import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from tuneworth.stats.best import Regret, regrets
+from tuneworth.stats.best import Regret, beaten, by_seeds
 from tuneworth.stats.collapse import trained_ones
 
 __all__ = ["LOOKS", "Decision", "decide", "level", "next_look"]
@@ -73,7 +73,7 @@ def decide(
             return _decision(status, dict.fromkeys(running, look))
         so_far = {method: {seed: scores[method][seed] for seed in seeds[:look]} for method in running}
         given = {method: trained_ones(mine, baseline, (seen or {}).get(method)) for method, mine in so_far.items()}
-        for method, regret in regrets(given, level(look, confidence), family=len(scores)).items():
+        for method, regret in beaten(given, by_seeds(given), margin, level(look, confidence), len(scores)).items():
             old = bounds[method]
             bounds[method] = Regret(max(old.low, regret.low), min(old.high, regret.high))
             if status[method] == "open":
