@@ -39,7 +39,7 @@ RATES: dict[str, tuple[float, ...]] = {
     "lora": (1e-3, 3e-3, 9e-3),
     "pfeiffer": (1e-3, 3e-3, 9e-3),
     "parallel": (1e-3, 3e-3, 9e-3),
-    "head": (1.5e-2, 5e-2, 1.5e-1),
+    "head": (5e-2, 1.5e-1, 5e-1),
 }
 SETTINGS = ((0.333, "3epochs"), (1.0, "3epochs"), (1.0, "1epochs"))
 SEEN = 1200

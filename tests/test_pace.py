@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from commands import tuneworth
 from tuneworth.machine import pace
 from tuneworth.machine.pace import Pace
+from tuneworth.machine.throughput import Rate
 from tuneworth.store import open_store
 from tuneworth.study import Study
 from tuneworth.tasks import Examples
@@ -42,6 +43,22 @@ def test_the_pace_is_that_of_real_steps(make_study: Make) -> None:
     assert one.workers == 1
     assert 0 < one.epoch_seconds < 60
     assert more.epoch_seconds / one.epoch_seconds == pytest.approx(10, rel=0.9), "ten times as many seeds"
+
+
+def test_races_and_kept_features_are_part_of_the_pace(make_study: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One example a second: 120 of them, of which a fifth is the test split and a tenth of the rest for validation."""
+    monkeypatch.setattr(pace, "race", lambda trials, *_: [Rate(1.0, 1.0)] * len(trials))
+
+    def found(method: str, tune: int, budget: str) -> Pace:
+        study = make_study(methods=[method], seeds=1, tune=tune, budgets=[budget], evaluations=1)
+        return pace.measure(study.prepare(), load_task("reviews", study.spec.task["reviews"], None)[1], "1")
+
+    assert found("full", 1, "90epochs").epoch_seconds == pytest.approx(0.9 * 96)
+    assert found("full", 3, "900epochs").epoch_seconds == pytest.approx(0.9 * 96 * 4 / 3, rel=0.01)
+    assert found("full", 3, "6epochs").epoch_seconds == pytest.approx(0.9 * 96 * 5, rel=0.1), "four rates, whole"
+    head = found("head", 1, "90epochs")
+    assert head.epoch_seconds == pytest.approx(0.02 * 0.9 * 96)
+    assert head.evaluation_seconds == 120
 
 
 @given(st.integers(1, 512), st.floats(0.01, 1))

@@ -132,7 +132,7 @@ def _within(
     if epochs < MOST.amount:
         batch = pace.batch_size(prepared.candidates[0].recipe.batch_size, epochs / MOST.amount)
         recipes = {method: {**study.spec.recipe.get(method, {}), "batch_size": batch} for method in study.spec.methods}
-        study = _with(study, recipe=recipes)
+        study = _with(study, recipe=recipes, budgets=(Budget(amount=epochs, unit="epochs"),))
         found = pace.measure(study.prepare(allow_pickle, until_decided), data, workers)
         epochs = found.epochs(limit, epochs)
     if epochs < MOST.amount:

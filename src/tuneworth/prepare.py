@@ -51,7 +51,7 @@ class Prepared:
     @property
     def _dear(self) -> list[str]:
         """That races of learning rates will take more than a quarter of the training, where they are yet to be run."""
-        share = max(map(self.tuning.share, self.candidates), default=0.0) if self.tuning.rates > 1 else 0.0
+        share = max(map(self.tuning.share, self.candidates), default=0.0)
         if share <= DEAR or not self.tuning.grow(self.candidates, self.earlier).open:
             return []
         return [

@@ -101,7 +101,7 @@ class Tuning:
 
     def share(self, trial: TrialSpec) -> float:
         """Of the training of the trial's cell, its race included, what the race takes at most."""
-        race = self._cost(self._heats(trial)) / trial.budget.amount
+        race = self._cost(self._heats(trial)) / trial.budget.amount if self.rates > 1 else 0.0
         return race / (race + len(self.seeds))
 
     def _race(

@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from families import ENCODERS, OTHERS, make_model_dir
+from families import ENCODERS, make_model_dir
 from tuneworth.events import Finished, Job, Progress
 from tuneworth.methods import get_method, method_options
 from tuneworth.methods.apply import tune
@@ -57,7 +57,7 @@ def kept(loaded: Loaded, budget: str = "3epochs") -> tuple[Frozen, Any, Clock]:
     return frozen, frozen.features(tokens, batches, SPLIT, cost, clock, "fp32", "here"), clock
 
 
-@pytest.mark.parametrize("family", ENCODERS)
+@pytest.mark.parametrize("family", [*ENCODERS, "deberta-v2", "mpnet"])
 def test_the_head_answers_on_features_as_on_tokens(family: str, tmp_path: Path) -> None:
     loaded = made(make_model_dir(family, tmp_path / family))
     names = [name for name, _ in loaded.model.named_parameters()]
@@ -82,9 +82,8 @@ def test_a_pooler_that_the_checkpoint_lacks_is_trained_on_the_first_token(tmp_pa
     assert np.abs(on_features - logits(loaded.model, tokens, which, "fp32")).max() < 1e-5
 
 
-@pytest.mark.parametrize("family", ["gpt2", "t5"])
+@pytest.mark.parametrize("family", ["gpt2", "longformer", "modernbert", "t5"])
 def test_what_reads_other_tokens_runs_at_every_step_with_its_dropout_off(family: str, tmp_path: Path) -> None:
-    assert family in OTHERS
     loaded = made(make_model_dir(family, tmp_path / family))
     frozen, found, clock = kept(loaded)
     assert found is None

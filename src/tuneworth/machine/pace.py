@@ -12,7 +12,6 @@ from tuneworth.machine.workers import race, room
 from tuneworth.prepare import Prepared
 from tuneworth.spec import TrialSpec
 from tuneworth.tasks import Examples, TaskData
-from tuneworth.tuning import effort
 
 __all__ = ["Pace", "batch_size", "measure"]
 
@@ -62,11 +61,11 @@ def measure(prepared: Prepared, data: TaskData, workers: int | str) -> Pace:
 
     An evaluated example counts half of a trained one, the forward pass of two that cost alike; that is too much for
     methods that need a third pass, the gradients of weights. `head` goes through the model once for each example, whatever
-    its epochs (`train.features`), and has no other pass.
+    its epochs (`train.features`), and has no other pass. Races of learning rates take what they would at the trials' budget.
     """
     sources, seeds = prepared.model_sources, prepared.tuning.seeds
     trials = [trial for trial in prepared.candidates if trial.seed in seeds]
-    tuned = 1 + effort(prepared.tuning.rates, len(seeds)) / len(seeds)
+    tuned = 1 / (1 - max(map(prepared.tuning.share, trials)))
     kinds = {_kind(trial): trial for trial in trials}
     several = room(trials, sources) if workers == "auto" else int(workers)
     tokens = mean_length(Path(sources[trials[0].model]), data.train, trials[0].max_length)

@@ -105,8 +105,9 @@ class Frozen(nn.Module):
     @property
     def keepable(self) -> bool:
         """Whether all that the head reads is one vector a text: the first token, or what a pooler makes of it. ALBERT's pooler
-        is no module of its own."""
-        return self.reads_first and not (self.trained and isinstance(self.base.pooler, nn.Linear))
+        is no module of its own, and Longformer's own code wants the tokens, to mark the first."""
+        no_module = self.trained and isinstance(self.base.pooler, nn.Linear)
+        return self.reads_first and not no_module and self.model[0].config.model_type != "longformer"
 
     def features(
         self, tokens: Tokens, batches: Batches, split: Split, cost: FlopModel, clock: Clock, precision: Precision,
