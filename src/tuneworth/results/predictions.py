@@ -16,7 +16,8 @@ __all__ = ["Predictions", "pack", "unpack"]
 @dataclass(frozen=True, eq=False)
 class Predictions:
     """`predicted` and `targets` have shape (n, ...), in the order of the test split: whole numbers as the kind of task has
-    them (of classes, of tags), or values in the unit of the labels. Every trial of one task fingerprint has the same targets, so that a store keeps those once."""
+    them (of classes, of tags), or values in the unit of the labels. Every trial of one task fingerprint has the same targets,
+    so that a store keeps those once."""
 
     predicted: NDArray[Any]
     targets: NDArray[Any]
