@@ -295,7 +295,7 @@ def test_input_files(tuned: Tuned, tmp_path: Path) -> None:
 
 def test_output_files(tuned: Tuned, tmp_path: Path) -> None:
     source = write(tmp_path / "new.csv", [{"first": "a"}])
-    refused(predict(tuned.single, source, tmp_path / "out.xlsx"), "'.xlsx'", ".csv, .tsv, .jsonl or .parquet")
+    refused(predict(tuned.single, source, tmp_path / "out.xlsx"), "'.xlsx'", ".csv, .tsv, .jsonl, .parquet or .conll")
     refused(predict(tuned.single, source, tmp_path / "no" / "out.csv"), "no directory", "make it first")
     (tmp_path / "folder.csv").mkdir()
     refused(predict(tuned.single, source, tmp_path / "folder.csv"), "folder.csv' is a directory")

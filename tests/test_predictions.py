@@ -30,6 +30,13 @@ def test_class_numbers_survive_in_the_fewest_bytes(labels: np.ndarray) -> None:
     assert kept.dtype.itemsize == (1 if labels.max(initial=0) < 256 else 2 if labels.max() < 65_536 else 4)
 
 
+@given(arrays.arrays(np.int64, st.integers(0, 50), elements=st.integers(-70_000, 70_000)))
+def test_numbers_below_0_survive_too(numbers: np.ndarray) -> None:
+    """No tag is -1, and what ranks below the given labels is less."""
+    kept = Predictions.compact(numbers, numbers, "task").predicted
+    assert np.array_equal(unpack(pack(kept)), numbers)
+
+
 @given(VALUES)
 def test_values_survive_with_seven_digits(values: np.ndarray) -> None:
     kept = Predictions.compact(values, values, "task")

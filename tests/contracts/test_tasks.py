@@ -66,7 +66,7 @@ def test_its_data_is_sound(task: Task, data: TaskData) -> None:
             assert set(part.labels) <= set(range(len(data.label_names)))
         assert set(data.train.labels) == set(range(len(data.label_names)))
         for metric in task.metrics:
-            check_metric(metric, task.kind, len(data.label_names))
+            check_metric(metric, task.kind, data.meaning(task.kind))
     else:
         assert data.label_names is None
         assert all(

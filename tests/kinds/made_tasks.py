@@ -26,7 +26,7 @@ def task(kind: str, folder: Path, count: int = 80) -> dict[str, Any]:
         if kind == "tokens":
             which = [("person", "place")[i] for i in rng.integers(0, 2, 2)]
             words = [str(rng.choice(NAMES[name])) for name in which]
-            text = f"{words[0]} went to {words[1]}"
+            text = f"{words[0]} went {'and went ' * (20 if number == 7 else number % 3)}to {words[1]}"
             starts = (0, len(text) - len(words[1]))
             spans = [{"start": s, "end": s + len(w), "label": n} for s, w, n in zip(starts, words, which, strict=True)]
             rows.append({"text": text, "label": spans})
@@ -44,8 +44,8 @@ def task(kind: str, folder: Path, count: int = 80) -> dict[str, Any]:
 
 def study(kind: str, model: Path, folder: Path, **changes: Any) -> Study:
     spec = {
-        "name": kind, "models": [str(model)], "methods": ["full"], "tasks": [kind], "budgets": ["25steps"], "seeds": 1,
-        "evaluations": 1, "precision": "fp32", "recipe": {"full": {"learning_rate": 0.01, "batch_size": 8}},
+        "name": kind, "models": [str(model)], "methods": ["full"], "tasks": [kind], "budgets": ["100steps"], "seeds": 1,
+        "evaluations": 1, "precision": "fp32", "recipe": {"full": {"learning_rate": 0.005, "batch_size": 8}},
         "task": {kind: task(kind, folder)},
     }  # fmt: skip
     return Study(StudySpec.parse({**spec, **changes}), str(folder / "store.db"))

@@ -82,7 +82,7 @@ def test_baseline_of_regression_is_without_correlation() -> None:
     [
         (("acuracy",), "did you mean 'accuracy'"),
         (("pearson", "classification"), "metric 'pearson' is for regression, the task is classification"),
-        (("f1", "classification", 3), "metric 'f1' is for 2 classes, the task has 3"),
+        (("f1", "classification", Meaning(classes=3)), "metric 'f1' is for 2 classes, the task has 3"),
     ],
 )
 def test_unfit_metrics_are_refused(arguments: tuple[str], said: str) -> None:
@@ -92,8 +92,9 @@ def test_unfit_metrics_are_refused(arguments: tuple[str], said: str) -> None:
 
 def test_defaults_suit_their_kind() -> None:
     for kind, classes in (("classification", 2), ("classification", 3), ("regression", 0)):
-        for name in get_kind(kind).default_metrics(classes):
-            check_metric(name, kind, classes)
+        meaning = Meaning(classes=classes)
+        for name in get_kind(kind).default_metrics(meaning):
+            check_metric(name, kind, meaning)
 
 
 def test_macro_f1_is_over_all_classes_of_the_task() -> None:

@@ -201,6 +201,6 @@ def test_a_length_that_the_backbone_cannot_read_is_refused(engine: Engine, delta
 
 
 def test_labels_that_the_tensors_do_not_bear_out_build_nothing(engine: Engine, delta_root: Path) -> None:
-    edit_info(delta_root / "mood", labels=[str(n) for n in range(100_000)])
+    edit_info(delta_root / "mood", codec={"labels": [str(n) for n in range(100_000)]})
     with pytest.raises(DeltaError, match="names 100,000 outputs, and no tensor has so many"):
         load(engine, delta_root, "mood")

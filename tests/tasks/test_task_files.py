@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from tuneworth.errors import DataError, SpecError
+from tuneworth.kinds.values import texts_of
 from tuneworth.spec import FileTask
 from tuneworth.tasks import fingerprint, get_task
-from tuneworth.tasks.files import from_files, texts_of
+from tuneworth.tasks.files import from_files
 from tuneworth.tasks.tables import read_table
 
 Rows = list[dict[str, Any]]

@@ -117,8 +117,9 @@ def check_metric(name: str, kind: str | None = None, meaning: Meaning = Meaning(
 
 
 def kind_of(metric: str, meaning: Meaning) -> Kind:
-    """The kind that labels of that meaning are of. Raises ValueError for a metric that it does not have."""
-    for kind in [get_kind(meaning.kind)] if meaning.kind else all_kinds().values():
+    """The kind that labels of that meaning are of; where it is not said, as in results of before there were several with one
+    name for a metric, the fallback first. Raises ValueError for a metric that it does not have."""
+    for kind in [get_kind(meaning.kind)] if meaning.kind else [get_kind(FALLBACK), *all_kinds().values()]:
         if metric in kind.metrics:
             return kind
     raise ValueError(f"there is no metric {metric!r}; known: {', '.join(sorted(all_metrics()))}")

@@ -27,7 +27,7 @@ class Meaning:
     """What a task's labels mean, as far as a metric must know it."""
 
     kind: str = ""
-    """The kind of the task; empty: the first that has the metric in question."""
+    """The kind of the task; empty: classification, or the first that has the metric in question."""
     classes: int = 0
     """How many the task has. Macro F1 is then the mean over all of them (Opitz and Burst, "Macro F1 and Macro F1", arXiv
     1911.03347), and a class that is neither there nor predicted counts with 0, as in scikit-learn's f1_score with `labels`

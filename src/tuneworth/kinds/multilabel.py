@@ -216,7 +216,7 @@ class Multilabel(Kind):
         if task.label_separator is not None:
             return ()
         values = [value for value in table.columns[task.label] if not is_empty(value)]
-        if not any(isinstance(value, list) for value in values):
+        if not values or not all(isinstance(value, list) for value in values):
             return None
         return (f"{task.label!r} holds lists and was taken for several labels a text: --kind multilabel",)
 

@@ -15,8 +15,9 @@ __all__ = ["Predictions", "pack", "unpack"]
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """`predicted` and `targets` have shape (n,), in the order of the test split: class numbers, or values in the unit
-    of the labels. Every trial of one task fingerprint has the same targets, so that a store keeps those once."""
+    """`predicted` and `targets` have shape (n, ...), in the order of the test split: whole numbers as the kind of task has
+    them (of classes, of tags), or values in the unit of the labels. Every trial of one task fingerprint has the same targets,
+    so that a store keeps those once."""
 
     predicted: NDArray[Any]
     targets: NDArray[Any]
@@ -24,7 +25,7 @@ class Predictions:
 
     @classmethod
     def compact(cls, predicted: NDArray[Any], targets: NDArray[Any], task_fingerprint: str) -> Predictions:
-        """Class numbers in the fewest bytes that hold them; predicted values as float32 (seven digits). A task's
+        """Whole numbers in the fewest bytes that hold them; predicted values as float32 (seven digits). A task's
         targets, kept once, stay float64."""
         if predicted.dtype.kind == "f":
             return cls(predicted.astype("float32"), targets.astype("float64"), task_fingerprint)
@@ -52,7 +53,9 @@ def unpack(packed: bytes) -> NDArray[Any]:
 
 
 def _fewest_bytes(numbers: NDArray[Any]) -> NDArray[Any]:
-    """uint8 for up to 256 classes, else uint16, and so on."""
+    """uint8 for up to 256 classes, else uint16, and so on; where some are below 0, int8, int16, ..."""
     import numpy as np
 
-    return numbers.astype(np.min_scalar_type(int(numbers.max(initial=0))))
+    low, high = int(numbers.min(initial=0)), int(numbers.max(initial=0))
+    kind = np.min_scalar_type(high) if low >= 0 else np.min_scalar_type(min(low, -high - 1))
+    return numbers.astype(kind)

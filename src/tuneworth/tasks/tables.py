@@ -167,6 +167,10 @@ def _parquet(path: Path, names: Sequence[str], _: Form, whole: bool) -> Table:
 
 def _conll(path: Path, names: Sequence[str], _: Form, whole: bool) -> Table:
     found = read_sentences(path, read_text(path))
+    if len(names) > 1 and found.width < 2:
+        raise DataError(
+            f"{str(path)!r} has rows of one column: words without tags", "write word and tag, a tab between them"
+        )
     columns = {name: found.column(path, name) for name in names}
     every = [(str(number), found.column(path, str(number))) for number in range(found.width)] if whole else []
     return Table(path, "line", found.lines, columns, every)

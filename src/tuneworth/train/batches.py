@@ -75,10 +75,10 @@ class Tokens:
 
 def tokenize(
     tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], pairs: Sequence[str] | None, max_length: int,
-    words: Sequence[Words] | None = None,
+    words: Sequence[Words] | None = None, most_words: int = 1,
 ) -> Tokens:  # fmt: skip
     """Texts, or text pairs, cut to `max_length` tokens (of a pair, the longer text loses tokens first). `words`: where the words
-    of each text stand, which `Tokens.words` then has too."""
+    of each text stand, which `Tokens.words` then has too, for `most_words` at least."""
     split = tokenizer.split_special_tokens
     lists = tokenizer(
         list(texts), list(pairs) if pairs is not None else None, truncation=True, max_length=max_length,
@@ -92,13 +92,15 @@ def tokenize(
         found = (ids == tokenizer.eos_token_id) & (np.concatenate(lists["special_tokens_mask"]) == 0)
         if found.any():
             ids[found] = tokenizer.unk_token_id
-    firsts = None if words is None else _first_pieces(lists["offset_mapping"], words)
+    firsts = None if words is None else _first_pieces(lists["offset_mapping"], words, most_words)
     return Tokens(ids, starts, types, Padding.of(tokenizer), firsts)
 
 
-def _first_pieces(offsets: Sequence[Sequence[tuple[int, int]]], words: Sequence[Words]) -> NDArray[np.int32]:
+def _first_pieces(
+    offsets: Sequence[Sequence[tuple[int, int]]], words: Sequence[Words], most_words: int
+) -> NDArray[np.int32]:
     """The first token that holds a character of each word: `Tokens.words`. Tokens that stand for no text are empty."""
-    found = np.full((len(words), max(1, max(map(len, words), default=1))), -1, dtype=np.int32)
+    found = np.full((len(words), max(most_words, *map(len, words))), -1, dtype=np.int32)
     for row, (spans, own) in enumerate(zip(offsets, words, strict=True)):
         where = np.asarray(spans, dtype=np.int64).reshape(-1, 2)
         full = np.flatnonzero(where[:, 1] > where[:, 0])
@@ -125,7 +127,8 @@ def tokenize_cached(path: Path, tokenizer: PreTrainedTokenizerBase, examples: Ex
         return Tokens(kept["ids"], kept["starts"], kept.get("types"), Padding.of(tokenizer), kept.get("words"))
     except (OSError, SafetensorError, KeyError):
         pass  # not there yet, or cut short: made anew below
-    tokens = tokenize(tokenizer, examples.texts, examples.pairs, max_length, examples.words)
+    most = examples.labels.shape[1] if examples.words is not None else 1  # the same in train and test
+    tokens = tokenize(tokenizer, examples.texts, examples.pairs, max_length, examples.words, most)
     make_directory(path.parent)
     more = {name: array for name in ("types", "words") if (array := getattr(tokens, name)) is not None}
     with whole_file(path) as scratch:
