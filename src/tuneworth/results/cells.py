@@ -93,6 +93,8 @@ class Cell:
     rising: float | None
     """The points that the last third of the budget brought on validation, where more would probably follow
     (`stats.still_rising`)."""
+    notes: tuple[str, ...]
+    """What every finished trial noted."""
     delta_path: str | None
     """The delta of the best seed on validation, of those that were kept."""
     tried: tuple[Tried, ...] = ()
@@ -199,10 +201,15 @@ def _cell(method: str, trials: list[Row], spent: float, baseline: float | None, 
         delta_bytes=_over(done, "delta_bytes"), recipe=chosen[0]["recipe"], swept=_swept(trials),
         recipes_tried=_tried(trials), tuning_seconds=spent, tried=tried(trials), raced=bool(trials[0]["tuning"]),
         environment={row["seed"]: _text(row["environment"]) for row in done}, delta_path=_delta_path(done),
-        rising=still_rising(_curve(row) for row in done),
+        rising=still_rising(_curve(row) for row in done), notes=_noted(done),
     )  # fmt: skip
     counted = list(compared(cell, baseline).values())
     return replace(cell, mean=mean(counted), deviation=standard_deviation(counted)) if counted else cell
+
+
+def _noted(done: Sequence[Row]) -> tuple[str, ...]:
+    first, *others = [row["notes"] or () for row in done] or [()]
+    return tuple(note for note in first if all(note in notes for notes in others))
 
 
 def with_failures(cell: Cell, baseline: float | None) -> Cell:
