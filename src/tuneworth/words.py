@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 MINUS = "\N{MINUS SIGN}"
 PLUS_MINUS = "\N{PLUS-MINUS SIGN}"
 NOTHING = "\N{EN DASH}"
@@ -88,6 +90,25 @@ def size(value: float | None) -> str:
 def count(value: float | None) -> str:
     """A whole number, in groups of three: 102,912."""
     return NOTHING if value is None else f"{round(value):,}"
+
+
+_METRICS = {"f1": "F1", "macro_f1": "macro F1", "matthews": "Matthews correlation", "pearson": "Pearson correlation",
+            "spearman": "Spearman correlation", "r2": "R²"}  # fmt: skip
+_UNITS = {"epochs": ("epoch", "epochs"), "steps": ("step", "steps"), "flops": ("FLOPs", "FLOPs")}
+
+
+def metric(name: str | None) -> str:
+    """A metric as people write it: F1, Matthews correlation; as it is called where nothing better is known."""
+    return _METRICS.get(name or "", (name or "score").replace("_", " "))
+
+
+def budget(typed: object) -> str:
+    """A budget as people write what they type as `3epochs`, `500steps`, `60s`, `2e14flops`: 3 epochs, 60 s, 2e14 FLOPs."""
+    found = re.fullmatch(r"([0-9.]+(?:e[+-]?[0-9]+)?)([a-z]+)", str(typed))
+    if found is None:
+        return str(typed)
+    one, more = _UNITS.get(found[2], (found[2], found[2]))
+    return f"{found[1]} {one if found[1] == '1' else more}"
 
 
 def several(number: int, noun: str, plural: str | None = None) -> str:

@@ -79,7 +79,7 @@ def test_each_method_has_one_score(made: Report) -> None:
     for text in (page, terminal):
         assert said in re.sub(r"\s+", " ", text)
     chosen, *others = sorted(group.cells, key=lambda cell: cell.method != advice.recommendation.method)  # type: ignore[union-attr]
-    assert any(f"{chosen.mean:.1f} accuracy against {other.mean:.1f}" in page for other in others)
+    assert any(f"{chosen.mean:.1f} (accuracy) against {other.mean:.1f}" in page for other in others)
 
 
 def test_each_difference_has_one_number_and_new_data_is_never_narrower(made: Report) -> None:

@@ -31,9 +31,9 @@ def advised(levels: dict[str, float], noise: tuple[float, ...] = CALM, seeds: in
 def test_an_equal_method_that_trains_less_is_named_with_what_it_saves() -> None:
     said = plain(advised({"full": 86.0, "bitfit": 85.9}))
     assert said == Plain(
-        "glue/mrpc, 100% of the training data, 3epochs",
+        "glue/mrpc, 100% of the training data, 3 epochs",
         "Use bitfit.",
-        "It scores as well as full: 85.9 f1 against 86.0, and less than 1 point apart counts as equal. It trains 0.18% of "
+        "It scores as well as full: 85.9 (F1) against 86.0, and less than 1 point apart counts as equal. It trains 0.18% of "
         "the parameters and stores 161 kB a task, with 16 s of training against 26 s for full. Learning rate: 0.001.",
         "moderate",
         MEANING["moderate"],
@@ -43,7 +43,9 @@ def test_an_equal_method_that_trains_less_is_named_with_what_it_saves() -> None:
 
 def test_the_largest_is_set_against_the_best_of_the_others() -> None:
     said = plain(advised({"full": 86.0, "bitfit": 80.0, "houlsby": 83.0}))
-    assert said.sentence.startswith("Use full. It scores better than houlsby: 86.0 f1 against 83.0. It trains 100% of")
+    assert said.sentence.startswith(
+        "Use full. It scores better than houlsby: 86.0 (F1) against 83.0. It trains 100% of"
+    )
 
 
 def test_a_budget_in_seconds_saves_no_time() -> None:

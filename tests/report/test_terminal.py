@@ -40,7 +40,7 @@ def test_results_fit_80_columns_and_keep_every_number(report: Any) -> None:
 
 def test_every_group_has_its_title(report: Any) -> None:
     titles = [line for line in lines(terminal.results(report)) if line.startswith("glue/mrpc, ")]
-    assert titles[0] == "glue/mrpc, 30% of the training data, 2epochs; baseline 81.2"
+    assert titles[0] == "glue/mrpc, 30% of the training data, 2 epochs; baseline 81.2"
     assert len(titles) == 4
 
 

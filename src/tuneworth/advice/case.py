@@ -131,9 +131,13 @@ class Case:
     @property
     def where(self) -> str:
         group = self.group
-        return f"{group.task} at {words.fraction(group.fraction)} of the data and {group.budget} ({group.model})"
+        return f"{group.task} at {words.fraction(group.fraction)} of the data and {words.budget(group.budget)} ({group.model})"
+
+    @property
+    def metric(self) -> str:
+        return words.metric(self.group.metric)
 
     @property
     def apart(self) -> str:
         points = "point" if self.margin == 1 else "points"
-        return f"{self.margin:g} {points} of {self.group.metric}"
+        return f"{self.margin:g} {points} of {self.metric}"

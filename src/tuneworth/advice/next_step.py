@@ -36,7 +36,7 @@ def cautions(case: Case) -> tuple[str, ...]:
         return tuple(found)
     if evidence.rising:
         found.append(f"Still learning when the budget ended: {words.listed(list(evidence.rising))}. "
-                     f"With a longer budget than {case.group.budget} the order may change.")  # fmt: skip
+                     f"With a longer budget than {words.budget(case.group.budget)} the order may change.")  # fmt: skip
     if evidence.leaked > LEAKED:
         found.append(f"{words.share(evidence.leaked)} of the test texts stand in the training data too: scores there may be "
                      "memory, which tells nothing of new texts, and may favour some methods over others.")  # fmt: skip

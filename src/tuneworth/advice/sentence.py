@@ -26,7 +26,7 @@ def sentence(case: Case) -> str:
     if len(measured) == 1:
         [only] = measured
         return (f"Nothing to choose between on {case.where}: only {only.method} has a result, {words.points(only.mean)} "
-                f"{case.group.metric} over {words.several(len(only.scores), 'seed')}. Evidence: none.")  # fmt: skip
+                f"{case.metric} over {words.several(len(only.scores), 'seed')}. Evidence: none.")  # fmt: skip
     if case.evidence is None:
         return f"No method keeps your limits on {case.where}: {_nearest(case)}. Evidence: none."
     if case.chosen is None:
@@ -89,7 +89,7 @@ def _nothing_chosen(case: Case, evidence: Evidence) -> str:
         )
     if not evidence.learnt:
         return (f"Nothing to recommend on {case.where}: no method is clearly above the baseline of "
-                f"{words.points(case.group.baseline)} {case.group.metric}, which gives one answer for all.")  # fmt: skip
+                f"{words.points(case.group.baseline)} ({case.metric}), which gives one answer for all.")  # fmt: skip
     seeds, surest = words.several(evidence.seeds, "paired seed"), evidence.surest
     behind = evidence.behind[surest].high
     sure = f"; the surest is {surest}, at most {words.points(behind)} points behind" if isfinite(behind) else ""
@@ -125,7 +125,7 @@ def _standing(case: Case) -> str:
     assert case.chosen is not None
     others = [cell for cell in case.within if cell.method not in (case.chosen.method, *case.evidence.sparse)]
     if not others:
-        return f"the only method that keeps your limits, {words.points(case.score(case.chosen))} {case.group.metric}"
+        return f"the only method that keeps your limits, {words.points(case.score(case.chosen))} ({case.metric})"
     largest = max(others, key=lambda cell: cell.trainable_parameters or 0.0)
     best = max(others, key=case.score)
     rival = best if (largest.trainable_parameters or 0.0) < (case.chosen.trainable_parameters or 0.0) else largest

@@ -34,7 +34,7 @@ def show(advices: Sequence[Advice], console: Console) -> None:
             delta = shlex.quote(advice.recommendation.delta_path)
             _line(console, f"to use it: tuneworth predict {delta} --input NEW.csv --output labelled.csv")
         if advice.next_command:
-            _line(console, f"to be surer: {advice.next_command}")
+            _line(console, f"for stronger evidence: {advice.next_command}")
         _line(console, "")
     if len(advices) > 1:
         _line(console, overall(advices))
@@ -56,7 +56,7 @@ def _table(advice: Advice) -> Table:
 
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))  # 80 columns hold all of it
     table.add_column("method", no_wrap=True)
-    for column in (advice.metric or "score", "behind best", "seeds", "trained", "delta", "time", "memory"):
+    for column in (words.metric(advice.metric), "behind best", "seeds", "trained", "delta", "time", "memory"):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column(f"within {advice.margin:g}?", no_wrap=True)
     for one in advice.candidates:

@@ -87,7 +87,7 @@ def _asked(spec: StudySpec, table: Sequence[Row]) -> tuple[tuple[str, str], ...]
         (_label("Method", spec.methods), words.listed(list(spec.methods))),
         (_label("Task", spec.tasks), words.listed(list(spec.tasks))),
         ("Training data", words.listed([words.fraction(value) for value in spec.fractions])),
-        (_label("Budget", spec.budgets), words.listed([str(budget) for budget in spec.budgets])),
+        (_label("Budget", spec.budgets), words.listed([words.budget(budget) for budget in spec.budgets])),
         (_label("Seed", spec.seeds), words.listed([str(seed) for seed in spec.seeds]) + more),
     )
 
@@ -109,7 +109,7 @@ def _key_numbers(progress: Progress, groups: Sequence[Group], done: Sequence[Row
         if counts[0] < FEW:
             few = "too few for a ranking" if counts[-1] < FEW else f"fewer than {FEW} carry no ranking"
         seeds = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-        numbers.append(("Seeds a cell", seeds, few))
+        numbers.append(("Seeds per method", seeds, few))
     races = sum(cell.tuning_seconds for group in groups for cell in group.cells if cell.raced)
     spent = races + sum(row["train_seconds"] or 0 for row in done)
     beside = sum((row["eval_seconds"] or 0) + (row["setup_seconds"] or 0) for row in done)
@@ -174,5 +174,5 @@ def _words(value: Any) -> str:
 
 
 def _trial(row: Row) -> str:
-    place = f"{row['task']}, {words.fraction(row['fraction'])}, {row['budget']}, seed {row['seed']}"
+    place = f"{row['task']}, {words.fraction(row['fraction'])}, {words.budget(row['budget'])}, seed {row['seed']}"
     return f"{row['method']} on {place} ({row['model']})"

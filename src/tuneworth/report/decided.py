@@ -30,9 +30,8 @@ def decided(table: Iterable[Row], decisions: Mapping[GroupKey, Decision], questi
     lines = []
     for place, methods in seeds.items():
         model, task, fraction, budget = place
-        where = (
-            f"{task}{f' with {model}' if several else ''}, {words.fraction(fraction)} of the training data, {budget}"
-        )
+        whose = f"{task} with {model}" if several else task
+        where = f"{whose}, {words.fraction(fraction)} of the training data, {words.budget(budget)}"
         lines += [f"{where}: {line}" if not line.startswith(" ") else line
                   for line in _group(methods, decisions.get(place), question)]  # fmt: skip
     return lines

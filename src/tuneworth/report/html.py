@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from tuneworth import words
-from tuneworth.report.charts import chart_data, charts, panels
+from tuneworth.report.charts import chart_data, charts, panels, places
 from tuneworth.report.palette import DARK_PAGE, LIGHT_PAGE, colours
 from tuneworth.report.plain import MEANING
 from tuneworth.report.value import Report, key_of
@@ -57,6 +57,7 @@ def render_html(report: Report) -> str:
             report=report,
             charts=drawn,
             panels=shown,
+            panel_of={place: number for number, place in enumerate(places(report))},
             tables=_tables(report),
             choices=_choices(report),
             costs=COSTS,
@@ -77,6 +78,7 @@ def render_html(report: Report) -> str:
             colour=dict(zip(report.methods, colours(report.methods), strict=True)),
             style=_asset("page.css").replace("LIGHT_PAGE", LIGHT_PAGE).replace("DARK_PAGE", DARK_PAGE),
             script=_asset("page.js"),
+            tables_script=_asset("tables.js"),
             library=_library() if drawn else "",
             page=_script_json(page),
             study_link="data:text/plain;charset=utf-8," + quote(report.study_file),
@@ -91,9 +93,25 @@ def _templates() -> Environment:
     environment = Environment(
         loader=FunctionLoader(_asset), autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
     )
-    names = ("points", "change", "between", "spread", "share", "fraction", "seconds", "size", "count", "several")
+    names = (
+        "points",
+        "change",
+        "between",
+        "spread",
+        "share",
+        "fraction",
+        "seconds",
+        "size",
+        "count",
+        "several",
+        "metric",
+        "budget",
+    )
     environment.globals["zip"] = zip
-    environment.filters |= {name: getattr(words, name) for name in (*names, "agreeing")} | {"place": _place}
+    environment.filters |= {name: getattr(words, name) for name in (*names, "agreeing")} | {
+        "place": _place,
+        "capital": _capital,
+    }
     return environment
 
 
@@ -142,6 +160,11 @@ def _place(value: float, low: float, high: float) -> float:
     return round(4 + 104 * (value - low) / (high - low), 1) if high > low else 56.0
 
 
+def _capital(text: str) -> str:
+    """With a capital first: Accuracy; the rest as it is, as in F1."""
+    return text[:1].upper() + text[1:]
+
+
 def _choices(report: Report) -> list[dict[str, Any]]:
     """What the reader may choose for all charts: a budget and a fraction, where there is more than one."""
     if not report.trials:
@@ -150,7 +173,7 @@ def _choices(report: Report) -> list[dict[str, Any]]:
     budgets = list(dict.fromkeys(row["budget"] for row in report.trials))
     fractions = sorted({row["fraction"] for row in report.trials})
     found: list[dict[str, Any]] = [
-        {"name": "budget", "label": "Budget", "now": first.budget, "options": [(b, b) for b in budgets]},
+        {"name": "budget", "label": "Budget", "now": first.budget, "options": [(b, words.budget(b)) for b in budgets]},
         {"name": "fraction", "label": "Data", "now": first.fraction,
          "options": [(f, words.fraction(f)) for f in fractions]},
     ]  # fmt: skip

@@ -37,7 +37,7 @@ class Plain:
 
 def plain(advice: Advice) -> Plain:
     act, why = _recommended(advice) if advice.recommendation else _nothing(advice)
-    where = f"{advice.task}, {words.fraction(advice.fraction)} of the training data, {advice.budget}"
+    where = f"{advice.task}, {words.fraction(advice.fraction)} of the training data, {words.budget(advice.budget)}"
     return Plain(where, act, why, advice.evidence, MEANING[advice.evidence])
 
 
@@ -58,12 +58,15 @@ def _scores(advice: Advice, chosen: Candidate) -> str:
     """Against the largest of the other methods, on which one saves; against the best one where `chosen` is the largest."""
     others = [one for one in advice.candidates if one.method != chosen.method]
     if not others:
-        return f"It scores {words.points(chosen.score)} {advice.metric}, with nothing to compare it with."
+        return (
+            f"It scores {words.points(chosen.score)} ({words.metric(advice.metric)}), with nothing to compare it with."
+        )
     rival = max(others, key=_size)
     if _size(rival) < _size(chosen):
         rival = max(others, key=lambda one: one.score)
     verdict = next((pair.verdict for pair in advice.comparisons if pair.b == rival.method), "undecided")
-    numbers = f"{words.points(chosen.score)} {advice.metric} against {words.points(rival.score)}"
+    metric, ours, theirs = words.metric(advice.metric), words.points(chosen.score), words.points(rival.score)
+    numbers = f"{ours} ({metric}) against {theirs}"
     apart = f"{advice.margin:g} {'point' if advice.margin == 1 else 'points'}"
     if verdict == "equivalent":
         return f"It scores as well as {rival.method}: {numbers}, and less than {apart} apart counts as equal."

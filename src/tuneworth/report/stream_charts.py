@@ -6,21 +6,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tuneworth import words
+from tuneworth.report.charts.marks import faded
 from tuneworth.report.palette import colours
-from tuneworth.report.streams import DataPanel, StreamReport
+from tuneworth.report.streams import DataPanel, StreamReport, TaskPanel
 
 if TYPE_CHECKING:
     import altair as alt
 
 __all__ = ["stream_charts", "stream_page"]
-
-
-@dataclass(frozen=True)
-class Chart:
-    name: str
-    title: str
-    explanation: str
-    spec: dict[str, Any]
 
 
 CURVE_FIELDS = (
@@ -78,8 +72,11 @@ def stream_page(report: StreamReport) -> dict[str, Any]:
         for i, panel in enumerate(report.tasks) for cell in panel.cells
         for tasks, size in zip(_counts(len(panel.tasks), len(cell.stored)), cell.stored, strict=True)
     ]  # fmt: skip
-    panels = [{"title": p.title, "subtitle": f"{p.metric}, in points", **_range(p)} for p in report.data]
-    panels += [{"title": p.title, "subtitle": "one point a stage"} for p in report.tasks]
+    panels = [
+        {"title": p.title, "subtitle": f"{words.metric(p.metric)}, in points", "says": _says(p), **_range(p)}
+        for p in report.data
+    ]
+    panels += [{"title": p.title, "subtitle": "one point a stage", "says": _says(p)} for p in report.tasks]
     return {
         "charts": {chart.name: chart.spec for chart in stream_charts(report)}, "panels": panels,
         "tables": {
@@ -88,6 +85,11 @@ def stream_page(report: StreamReport) -> dict[str, Any]:
             else {"fields": STORED_FIELDS, "values": stored},
         },
     }  # fmt: skip
+
+
+def _says(panel: DataPanel | TaskPanel) -> str:
+    """Its scores in one sentence, for those who see no chart."""
+    return f"scores are {words.listed([f'{cell.method} {words.points(cell.mean)}' for cell in panel.cells])}"
 
 
 def _counts(tasks: int, stages: int) -> Sequence[int]:
@@ -118,10 +120,10 @@ def _curves(
     scale = alt.Scale(domainMin=alt.ExprRef("low"), domainMax=alt.ExprRef("high"), zero=False)
     tips = ["method:N", "chunk:Q", *(alt.Tooltip(f"{name}:Q", format=".1f") for name in (score, low, high))]
     band = base.mark_area(clip=True).encode(
-        y=alt.Y(f"{low}:Q", title="Score", scale=scale), y2=f"{high}:Q", opacity=_faded(0.12)
+        y=alt.Y(f"{low}:Q", title="Score", scale=scale), y2=f"{high}:Q", opacity=faded(0.12)
     )
     line = base.mark_line(clip=True, strokeWidth=2, point=True).encode(
-        y=alt.Y(f"{score}:Q", title="Score", scale=scale), opacity=_faded(1), tooltip=tips
+        y=alt.Y(f"{score}:Q", title="Score", scale=scale), opacity=faded(1), tooltip=tips
     )
     rule = alt.Chart(alt.NamedData(name="baselines")).mark_line(strokeDash=[5, 4], clip=True, color="#808080").encode(
         x="chunk:Q", y=alt.Y("baseline:Q", scale=scale)
@@ -135,7 +137,7 @@ def _storage(methods: Sequence[str], last: int, modes: Iterable[str]) -> dict[st
     dash = alt.StrokeDash("mode:N", sort=list(dict.fromkeys(modes)), legend=alt.Legend(title=None, orient="bottom"))
     line = (
         alt.Chart(alt.NamedData(name="curves")).mark_line(strokeWidth=2, point=True)
-        .encode(color=_colour(methods), strokeDash=dash, opacity=_faded(1),
+        .encode(color=_colour(methods), strokeDash=dash, opacity=faded(1),
                 x=alt.X("tasks:Q", title="Tasks", axis=_whole(last)),
                 y=alt.Y("megabytes:Q", title="Megabytes", scale=alt.Scale(type="log"), axis=alt.Axis(tickCount=5, format="~r")),
                 tooltip=["method:N", "mode:N", "tasks:Q", alt.Tooltip("megabytes:Q", format=".3~r")])
@@ -161,21 +163,14 @@ def _colour(methods: Sequence[str]) -> alt.Color:
     )
 
 
-def _faded(opacity: float) -> Any:
-    """Full strength for the methods picked in the legend (at first, all of them)."""
-    import altair as alt
-
-    return alt.condition(
-        alt.selection_point(name="pick", fields=["method"], bind="legend"), alt.value(opacity), alt.value(0.06)
-    )
-
-
 def _finish(layers: list[alt.Chart], *numbers: str) -> dict[str, Any]:
     import altair as alt
 
-    pick = alt.selection_point(name="pick", fields=["method"], bind="legend")
-    chart = alt.layer(*layers[:-1], layers[-1].add_params(pick))
-    chart = chart.properties(
+    chart = alt.layer(*layers).properties(
         width="container", height=270, autosize=alt.AutoSizeParams(type="fit-x", contains="padding")
     )
-    return dict(chart.add_params(*(alt.param(name=name, value=0) for name in ("panel_number", *numbers))).to_dict())
+    return dict(
+        chart.add_params(
+            *(alt.param(name=name, value=0) for name in ("panel_number", *numbers)), alt.param(name="picked", value=[])
+        ).to_dict()
+    )

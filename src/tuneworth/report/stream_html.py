@@ -24,7 +24,7 @@ def render_streams(report: StreamReport) -> str:
     methods = report.base.methods
     return _templates().get_template("streams.html.j2").render(
         report=report, base=report.base, charts=drawn, panels=page["panels"],
-        colour=dict(zip(methods, colours(methods), strict=True)), script=_asset("page.js"),
+        colour=dict(zip(methods, colours(methods), strict=True)), script=_asset("page.js"), tables_script=_asset("tables.js"),
         style=_asset("page.css").replace("LIGHT_PAGE", LIGHT_PAGE).replace("DARK_PAGE", DARK_PAGE),
         library=_library() if drawn else "", page=_script_json(page),
         study_link="data:text/plain;charset=utf-8," + quote(report.base.study_file),

@@ -83,7 +83,9 @@ def _title(group: Group, report: Report) -> RenderableType:
     title = Text(group.task, style="bold")
     if len({one.model for one in report.groups}) > 1:
         title.append(f" with {group.model}")
-    title.append(f", {words.fraction(group.fraction)} of the training data, {group.budget}", style="not bold")
+    title.append(
+        f", {words.fraction(group.fraction)} of the training data, {words.budget(group.budget)}", style="not bold"
+    )
     if group.baseline is not None:
         title.append(f"; baseline {words.points(group.baseline)}", style="dim not bold")
     return title
@@ -96,7 +98,7 @@ def _table(group: Group, report: Report, method_width: int) -> Table:
 
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 0, 0, 1), pad_edge=False, show_edge=False)
     table.add_column("method", width=method_width, overflow="fold")
-    table.add_column(group.metric or "score", justify="right", min_width=11, no_wrap=True)
+    table.add_column(words.metric(group.metric), justify="right", min_width=11, no_wrap=True)
     table.add_column("seeds", justify="right", no_wrap=True)
     if report.reference:
         table.add_column(f"against {report.reference}", justify="right", min_width=21)

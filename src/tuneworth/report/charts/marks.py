@@ -10,9 +10,19 @@ from tuneworth.report.value import Report
 if TYPE_CHECKING:
     import altair as alt
 
-__all__ = ["band", "bars", "base", "baseline", "dots", "finish", "line", "points", "score", "tip"]
+__all__ = ["bars", "base", "baseline", "dots", "faded", "finish", "line", "points", "points_axis", "score", "tip"]
 
-PARAMETERS = ("low", "high", "baseline", "curve_low", "curve_high", "spread_high")
+PARAMETERS = (
+    "low",
+    "high",
+    "baseline",
+    "curve_low",
+    "curve_high",
+    "spread_high",
+    "asked_budget",
+    "asked_fraction",
+    "recommended",
+)
 
 
 def base(report: Report, data: str, *filters: str) -> alt.Chart:
@@ -29,15 +39,21 @@ def score(field: str = "mean", title: str = "Test score", ends: tuple[str, str] 
     import altair as alt
 
     scale = alt.Scale(domainMin=alt.ExprRef(ends[0]), domainMax=alt.ExprRef(ends[1]), zero=False)
-    return alt.Y(f"{field}:Q", title=title, scale=scale)
+    return alt.Y(f"{field}:Q", title=title, scale=scale, axis=points_axis())
 
 
-def band(chart: alt.Chart, x: alt.X, y: alt.Y) -> alt.Chart:
-    return _between(chart, y).mark_area(clip=True, line=False).encode(x=x, y2="high_end:Q", opacity=_faded(0.13, 0.02))
+def points_axis() -> alt.Axis:
+    """Of scores: there is room above 100 for marks, but nothing to label."""
+    import altair as alt
+
+    beyond = "datum.value > 100"
+    return alt.Axis(
+        labelExpr=f"{beyond} ? '' : datum.label", gridOpacity=alt.condition(beyond, alt.value(0), alt.value(1))
+    )
 
 
 def bars(chart: alt.Chart, x: alt.X, y: alt.Y) -> alt.Chart:
-    return _between(chart, y).mark_rule(strokeWidth=1.5, clip=True).encode(x=x, y2="high_end:Q", opacity=_faded(0.75))
+    return _between(chart, y).mark_rule(strokeWidth=1.5, clip=True).encode(x=x, y2="high_end:Q", opacity=faded(0.75))
 
 
 def _between(chart: alt.Chart, y: alt.Y) -> alt.Chart:
@@ -54,19 +70,19 @@ def _between(chart: alt.Chart, y: alt.Y) -> alt.Chart:
 
 
 def line(chart: alt.Chart, x: alt.X, y: alt.Y, order: str) -> alt.Chart:
-    return chart.mark_line(strokeWidth=2, clip=True).encode(x=x, y=y, order=order, opacity=_faded(0.9))
+    return chart.mark_line(strokeWidth=2, clip=True).encode(x=x, y=y, order=order, opacity=faded(0.9))
 
 
 def points(chart: alt.Chart, report: Report, x: Any, y: alt.Y, tips: list[Any], size: int = 80) -> alt.Chart:
     marks = chart.mark_point(filled=True, size=size, clip=True)
-    return marks.encode(x=x, y=y, shape=shape(report), opacity=_faded(1), tooltip=["method:N", *tips, "seeds:Q"])
+    return marks.encode(x=x, y=y, shape=shape(report), opacity=faded(1), tooltip=["method:N", *tips, "seeds:Q"])
 
 
 def dots(report: Report, x: Any, *filters: str) -> alt.Chart:
     """One small mark a seed, at its test score."""
     tips = ["method:N", "seed:N", tip("score"), tip("fraction", "training data", "~%"), "budget:N"]
     marks = base(report, "trials", *filters).mark_point(filled=True, size=22, strokeWidth=0, clip=True)
-    return marks.encode(x=x, y=score("score"), shape=shape(report), opacity=_faded(0.45), tooltip=tips)
+    return marks.encode(x=x, y=score("score"), shape=shape(report), opacity=faded(0.45), tooltip=tips)
 
 
 def tip(field: str, title: str | None = None, form: str = ".1f") -> alt.Tooltip:
@@ -83,26 +99,31 @@ def shape(report: Report) -> alt.Shape:
 
 
 def baseline() -> list[alt.Chart]:
-    """A dashed line at the score of one answer for all, with its name."""
+    """A dashed line at the score of one answer for all, which the panel's subtitle names."""
     import altair as alt
 
     chart = alt.Chart(alt.InlineData(values=[{}])).transform_calculate(at="baseline").encode(y=score("at"))
-    rule = chart.mark_rule(strokeDash=[5, 4], strokeWidth=1.5, clip=True, opacity=0.75)
-    words = alt.ExprRef("'baseline ' + format(baseline, '.1f')")
-    return [rule, chart.mark_text(align="left", dx=4, dy=9, x=0, clip=True, text=words)]
+    return [chart.mark_rule(strokeDash=[5, 4], strokeWidth=1.5, clip=True, opacity=0.75)]
 
 
-def finish(report: Report, layers: list[alt.Chart], *choices: str) -> dict[str, Any]:
-    """The specification; `choices` are the parameters that the reader sets."""
+def finish(
+    report: Report, layers: list[alt.Chart], *choices: str, height: int = 270, named: bool = False
+) -> dict[str, Any]:
+    """The specification; `choices` are the parameters that the reader sets; `named`: its title says where the baseline is."""
     import altair as alt
 
     first = report.featured[0]
     chosen = {"budget": first.budget, "fraction": first.fraction}
     size = alt.AutoSizeParams(type="fit-x", contains="padding")
-    chart = alt.layer(*layers[:-1], layers[-1].add_params(_pick()))
-    chart = chart.properties(width="container", height=270, autosize=size)
+    chart = (
+        alt.layer(*layers)
+        .properties(usermeta={"baseline": named})
+        .properties(width="container", height=height, autosize=size)
+    )
     chart = chart.add_params(*(alt.param(name=name, value=chosen[name]) for name in choices))
-    chart = chart.add_params(*(alt.param(name=name, value=0) for name in PARAMETERS))
+    chart = chart.add_params(
+        *(alt.param(name=name, value=0) for name in PARAMETERS), alt.param(name="picked", value=[])
+    )
     return dict(chart.to_dict(validate=False))  # the schema is checked in a browser test, not in every report: seconds
 
 
@@ -124,14 +145,10 @@ def _colour(report: Report) -> alt.Color:
     return alt.Color("method:N", sort=methods, legend=legend, scale=alt.Scale(domain=methods, range=colours(methods)))
 
 
-def _faded(opacity: float, otherwise: float = 0.08) -> Any:
-    """Full strength for the methods picked in the legend (at first, all of them)."""
+def faded(opacity: float, otherwise: float = 0.08) -> Any:
+    """Full strength for the methods that the reader has picked; for all, where none is."""
     import altair as alt
 
-    return alt.condition(_pick(), alt.value(opacity), alt.value(otherwise))
-
-
-def _pick() -> alt.Parameter:
-    import altair as alt
-
-    return alt.selection_point(name="pick", fields=["method"], bind="legend")
+    return alt.condition(
+        "length(picked) == 0 || indexof(picked, datum.method) >= 0", alt.value(opacity), alt.value(otherwise)
+    )

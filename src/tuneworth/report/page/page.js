@@ -4,7 +4,7 @@
   const page = JSON.parse(document.getElementById("page").textContent);
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const views = new Map();
-  const chosen = {};
+  const chosen = { picked: [] };
   let drawing = 0;
   const [ERROR, WARN] = [1, 2]; // Vega's log levels
 
@@ -17,7 +17,7 @@
     const [ink, soft, line] = ["--ink", "--soft", "--line"].map(colour);
     const font = getComputedStyle(document.body).fontFamily;
     return {
-      background: colour("--page"), font,
+      background: colour("--page"), font, aria: false, // its label says a chart in one sentence; its marks would be noise
       view: { stroke: null },
       axis: { labelColor: soft, titleColor: soft, gridColor: line, domainColor: line, tickColor: line, labelFontSize: 12, titleFontSize: 12, titleFontWeight: 400, titlePadding: 8, labelFont: font, titleFont: font },
       axisY: { domain: false, ticks: false, tickCount: 5 },
@@ -35,7 +35,8 @@
       if (param.name in panel) param.value = panel[param.name];
       if (param.name in chosen) param.value = chosen[param.name];
     }
-    spec.title = { text: panel.title, subtitle: panel.subtitle };
+    spec.description = element.getAttribute("aria-label");
+    spec.title = { text: panel.title, subtitle: panel.subtitle + (spec.usermeta?.baseline ? panel.baseline_said : "") };
     const tables = Object.fromEntries(Object.entries(page.tables).map(([name, table]) => [name, records(table, number)]));
     spec.datasets = { ...spec.datasets, ...tables };
     return spec;
@@ -43,7 +44,7 @@
 
   // An unfinished study has budgets and fractions of which one panel has trials and another none yet.
   function markEmpty(element, spec) {
-    const asked = Object.keys(chosen).filter((name) => spec.params.some((param) => param.name === name));
+    const asked = Object.keys(chosen).filter((name) => name !== "picked" && spec.params.some((param) => param.name === name));
     if (!asked.length) return WARN;
     const shown = records(page.tables.cells, Number(element.dataset.panel)).filter((cell) => cell.seeds);
     const empty = !shown.some((cell) => asked.every((name) => cell[name] === chosen[name]));
@@ -57,6 +58,7 @@
     const options = { actions: false, config, logLevel, renderer: "svg", tooltip: { theme: dark.matches ? "dark" : "light" } };
     views.get(element)?.finalize();
     views.set(element, await vegaEmbed(element, spec, options));
+    element.setAttribute("role", "img"); // Vega has put its own
     element.dataset.drawn = dark.matches ? "dark" : "light";
   }
 
@@ -105,6 +107,14 @@
     select.addEventListener("change", () => {
       take();
       for (const element of shown) draw(element, theme());
+    });
+  }
+  const buttons = [...document.querySelectorAll(".methods button")];
+  for (const button of buttons) {
+    button.addEventListener("click", () => {
+      button.setAttribute("aria-pressed", String(button.getAttribute("aria-pressed") !== "true"));
+      chosen.picked = buttons.filter((one) => one.getAttribute("aria-pressed") === "true").map((one) => one.value);
+      for (const { view } of views.values()) view.signal("picked", chosen.picked).runAsync();
     });
   }
   for (const link of document.querySelectorAll("a.save")) link.addEventListener("click", save);

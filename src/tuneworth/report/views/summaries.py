@@ -46,6 +46,8 @@ class Summary:
     spread: float | None
     spread_interval: Interval | None
     fronts: Mapping[str, Front]
+    seconds: tuple[float | None, float | None] = (None, None)
+    """The least and the most training time of its seeds."""
 
 
 def summaries(report: Report) -> tuple[Summary, ...]:
@@ -63,7 +65,9 @@ def summaries(report: Report) -> tuple[Summary, ...]:
         for cell in cells:
             interval = mean_interval(list(compared(cell, group.baseline).values()), confidence)
             own = {cost: by_method[cell.method] for cost, by_method in fronts.items() if cell.method in by_method}
-            found.append(Summary(group, cell, interval, *spread_of(cell, group.baseline, confidence), own))
+            times = [r["train_seconds"] for r in rows[key_of(group, cell.method)] if r["train_seconds"] is not None]
+            span = (min(times, default=None), max(times, default=None))
+            found.append(Summary(group, cell, interval, *spread_of(cell, group.baseline, confidence), own, span))
     return tuple(found)
 
 
