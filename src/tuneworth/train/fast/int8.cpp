@@ -17,12 +17,13 @@ static inline Int fours(Int n) { return (n + 3) / 4 * 4; }
 // multiple of four are 128, a zero.
 template <class T>
 static void quantise_row(const T* x, uint8_t* to, float* scale, Int cols) {
-    Lanes most = {};
+    Lanes most = {}, nothing = {};
     EACH (i, n, cols) {
         Lanes v = load(x + i, n);
         most = (Lanes)_mm512_max_ps((__m512)most, _mm512_abs_ps((__m512)v));
+        nothing += v - v;  // NaN where a value is not finite: the row is then, too, as in any other precision
     }
-    float largest = _mm512_reduce_max_ps((__m512)most);
+    float largest = _mm512_reduce_max_ps((__m512)most) + total(nothing);
     *scale = largest / 127;
     __m512 factor = _mm512_set1_ps(largest > 0 ? 127 / largest : 0);
     EACH (i, n, cols) {
