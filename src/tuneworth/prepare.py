@@ -84,6 +84,10 @@ def prepare(
     """
     tasks = {name: get_task(name, spec.task) for name in spec.tasks}
     plan.check(spec)  # the cheap mistakes first: methods, options, recipes
+    if spec.precision == "int8":
+        from tuneworth.train import device as devices
+
+        devices.resolve_precision(spec.precision, devices.pick("auto"))
     refs = {name: models.resolve(name, allow_pickle) for name in spec.models}
     if spec.max_length != "auto":
         for name, ref in refs.items():

@@ -22,6 +22,7 @@ COMPARED = (
     "task",
     "stated",
     "max_length",
+    "precision",
 )
 """What `compare` can set (a study that goes on keeps its `tune` unsaid), and what the store does."""
 
@@ -49,13 +50,14 @@ def compare_command(spec: StudySpec, **flags: str) -> Command | None:
         "train": str(file.train), "test": str(file.test) if file.test else None, "text": file.text, "text-pair": file.text_pair,
         "label": file.label, "kind": file.kind, "label-separator": file.label_separator,
         "threshold": str(file.threshold), "metric": file.metric, "positive": file.positive,
-        "max-length": str(spec.max_length), "model": model, "methods": ",".join(spec.methods),
+        "max-length": str(spec.max_length), "precision": spec.precision, "model": model, "methods": ",".join(spec.methods),
         "fractions": ",".join(map(str, spec.fractions)), "seeds": str(len(spec.seeds)),
         "name": spec.name, "delimiter": "tab" if file.delimiter == "\t" else file.delimiter, "quoting": file.quoting,
         "skip-empty": "" if file.skip_empty else None, "drop-duplicates": "" if file.drop_duplicates else None,
     }  # fmt: skip
     unsaid = {
-        "max-length": DEFAULTS["max_length"], "model": DEFAULTS["models"][0], "methods": ",".join(DEFAULTS["methods"]),
+        "max-length": DEFAULTS["max_length"], "precision": DEFAULTS["precision"],
+        "model": DEFAULTS["models"][0], "methods": ",".join(DEFAULTS["methods"]),
         "fractions": "1.0", "threshold": str(FileTask.model_fields["threshold"].default), "seeds": str(len(DEFAULTS["seeds"])),
         "name": task,
     }  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
@@ -136,6 +136,10 @@ def compare(
             show_default="3",
         ),
     ] = None,
+    precision: Annotated[
+        Literal["auto", "fp32", "bf16", "int8"],
+        typer.Option(help="auto: bf16 where the hardware has it; int8: products of bytes, some 1.4 times as fast."),
+    ] = "auto",
     name: Annotated[str | None, typer.Option(help="The study's name; else that of the training file.")] = None,
     store: Store = None, workers: Workers = "auto", device: Device = "auto", dry_run: DryRun = False,
     retry_failed: Retry = False, allow_pickle: Pickle = False, checkpoint_every: CheckpointEvery = 30.0,
@@ -153,7 +157,7 @@ def compare(
             delimiter=delimiter, quoting=quoting, skip_empty=skip_empty, metric=metric, positive=positive,
             drop_duplicates=drop_duplicates, max_length=int(max_length) if max_length.isdecimal() else max_length,
             model=_split(model), methods=_split(methods) if methods else None,
-            fractions=[_number(part) for part in _split(fractions)],
+            fractions=[_number(part) for part in _split(fractions)], precision=precision,
             budget=_split(budget) if budget else None, seeds=seeds, tune=tune, name=name, until_decided=question or False,
             time_limit=time_limit, store=store, workers=workers, device=device, allow_pickle=allow_pickle,
         )  # fmt: skip

@@ -72,8 +72,8 @@ class DeltaInfo(Frozen):
 
     def shown(self, metric: str) -> str:
         """One of `metrics` as people see it: F1 with its class."""
-        said: str = metric_of({"metric": metric, "data": {"positive": self.positive}})
-        return said
+        said = metric_of({"metric": metric, "data": {"positive": self.positive}})
+        return said or metric
 
     @field_validator("codec", mode="before")
     @classmethod

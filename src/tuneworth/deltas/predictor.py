@@ -25,7 +25,10 @@ class Predictor:
         tuned = load_tuned(Path(directory), model, allow_pickle)
         self.info, self.model, self.tokenizer = tuned.info, tuned.model, tuned.tokenizer
         where = devices.pick(device)
-        self.precision = devices.resolve_precision(self.info.precision, where)
+        trained = self.info.precision
+        # what was trained in int8 is answered in it where the machine can, and else as near to it as the machine comes
+        wanted = "auto" if trained == "int8" and devices.why_no_int8(where) else trained
+        self.precision = devices.resolve_precision(wanted, where)
         lay_out(self.model, where, self.precision)
 
     def predict(

@@ -32,6 +32,13 @@ def examine() -> Iterator[tuple[str, str]]:
     yield "device", f"{device} ({devices.environment(device, 'auto')['device']})"
     fast = devices.has_bf16(device)
     yield "precision", "bf16 (in hardware)" if fast else "fp32 (bf16 is not in the hardware, so auto does not use it)"
+    if device.type == "cpu":
+        yield "products", "; ".join(_rates())
+        reason = devices.why_no_int8(device)
+        yield (
+            "int8",
+            f"no: {reason}" if reason else 'precision = "int8" trains with products of bytes (docs/performance.md)',
+        )
     from tuneworth.train.fast import compiled
 
     built = compiled.library()
@@ -39,6 +46,37 @@ def examine() -> Iterator[tuple[str, str]]:
     yield "compiled parts", slower if isinstance(built, str) else "built for this processor"
     yield "workers", f"{worker_count('auto', 'auto')} at once with --workers auto"
     yield "packaged model", _packaged()
+
+
+def _rates() -> Iterator[str]:
+    """What products of an encoder's size reach, on all cores, in each precision that this machine has."""
+    import time
+
+    import torch
+    from torch import nn
+
+    from tuneworth.train import device as devices
+    from tuneworth.train.fast import int8
+    from tuneworth.train.fast.linear import PackedLinear, packable
+
+    rows, inputs, outputs = 2048, 768, 768
+    for name, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16), ("int8", torch.bfloat16)):
+        layer: nn.Linear = nn.Linear(inputs, outputs).requires_grad_(False)
+        if (name != "fp32" and not devices.has_bf16(torch.device("cpu"))) or (name == "int8" and not int8.there()):
+            yield f"{name} not in hardware"
+            continue
+        if name == "int8":
+            layer.__class__ = int8.Int8Linear
+        elif packable(layer, dtype):
+            layer.__class__ = PackedLinear
+            layer.packed_for = dtype  # type: ignore[assignment]
+        x, best = torch.randn(rows, inputs).to(dtype), float("inf")
+        with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16, enabled=name != "fp32"):
+            for _ in range(12):
+                start = time.perf_counter()
+                layer(x)
+                best = min(best, time.perf_counter() - start)
+        yield f"{name} {2 * rows * inputs * outputs / best / 1e12:.2f} TOP/s"
 
 
 def _packaged() -> str:

@@ -22,7 +22,7 @@ ENGINE = 5
 SHORTEST = 128
 """Tokens: the shortest length at which `max_length = "auto"` cuts texts, and what it always was before."""
 
-Precision = Literal["auto", "bf16", "fp32"]
+Precision = Literal["auto", "bf16", "fp32", "int8"]
 
 State = Literal["pending", "running", "done", "failed"]
 

@@ -80,7 +80,11 @@ def regrets_of(
 
 
 def beaten(
-    methods: Collection[str], differences: Differences, margin: float, confidence: float = 0.95, family: int | None = None
+    methods: Collection[str],
+    differences: Differences,
+    margin: float,
+    confidence: float = 0.95,
+    family: int | None = None,
 ) -> dict[str, Regret]:
     """The regrets of `methods` by steps: what is outside leaves, and the others are compared again, until all that are left stay.
 

@@ -52,13 +52,29 @@ def has_bf16(device: torch.device) -> bool:
 
 
 def resolve_precision(wanted: Precision, device: torch.device) -> Precision:
+    """What `auto` is here. Raises SpecError for int8 where it is no gain, which no check before could see."""
     if wanted == "auto":
         return "bf16" if has_bf16(device) else "fp32"
+    if wanted == "int8" and (reason := why_no_int8(device)):
+        raise SpecError(f"precision = 'int8' is not for this machine: {reason}", "leave it at 'auto'")
     return wanted
 
 
+def why_no_int8(device: torch.device) -> str:
+    """Why products of 8-bit integers are no gain on `device`; "" where they are."""
+    from tuneworth.train.fast import compiled
+
+    if device.type != "cpu":
+        return f"it is for processors, not for {device.type}"
+    if not has_bf16(device):
+        return "its processor has no bf16 for what is no product"
+    if isinstance(found := compiled.library(), str):
+        return f"its kernels are not there ({found})"
+    return "" if compiled.int8_there() else "its processor has no VNNI"
+
+
 def autocast(device: torch.device, precision: Precision) -> torch.autocast:
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision != "fp32")
 
 
 def cast_frozen(model: nn.Module) -> None:

@@ -19,7 +19,7 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from tuneworth.models.families import Part, family_of, why_unknown
 from tuneworth.spec import Precision
 from tuneworth.train.device import cast_frozen
-from tuneworth.train.fast import compiled
+from tuneworth.train.fast import compiled, int8
 from tuneworth.train.fast.attention import attention
 from tuneworth.train.fast.dropout import ByteDropout
 from tuneworth.train.fast.gelu import CompiledGELU, exact
@@ -30,6 +30,8 @@ from tuneworth.train.fast.norm import CompiledNorm, replaceable
 from tuneworth.train.fast.packing import PACKING, pack, packs
 
 NAME = "tuneworth_cpu"
+LOW = frozenset({"bf16", "int8"})
+"""Precisions in which what is no product of integers is in bf16."""
 AT_ONCE = 6 * 2**20
 """Tokens x hidden size x layers that go through a model at once: fewer are slower, more cost memory alone (docs/log.md)."""
 
@@ -41,7 +43,7 @@ def lay_out(model: PreTrainedModel, device: torch.device, precision: Precision, 
     fast = device.type == "cpu" and not plain()
     if fast:
         speed_up(model, shared, precision)
-    if precision == "bf16":
+    if precision in LOW:
         cast_frozen(model)
 
 
@@ -61,6 +63,11 @@ def kernels(model: PreTrainedModel) -> str:
         lacking.append(f"{family} works on padded batches")
     if isinstance(found := compiled.library(), str):
         lacking = [f"nothing is compiled ({found})"]
+    kept = sum(type(module) is PackedLinear for module in model.modules())
+    if kept and any(isinstance(module, int8.Int8Linear) for module in model.modules()):
+        lacking.append(
+            f"{kept} layers kept in bf16, since int8 would change their outputs by more than {int8.LIMIT:.0%}"
+        )
     return "; ".join(["fast", *lacking])
 
 
@@ -90,7 +97,7 @@ def speed_up(model: PreTrainedModel, shared: bool = False, precision: Precision 
             pack(model)
         elif "last_layer" in taken:
             first_token_only(model)
-    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+    dtype = torch.bfloat16 if precision in LOW else torch.float32
     for module in model.modules():  # in place: methods hang their hooks on these very modules
         if "dropout" in taken and type(module) is nn.Dropout:
             module.__class__ = ByteDropout
@@ -100,13 +107,17 @@ def speed_up(model: PreTrainedModel, shared: bool = False, precision: Precision 
             module.__class__ = CompiledGELU
         elif "linear" not in taken:
             continue
+        elif not shared and precision == "int8" and packable(module, dtype):
+            module.__class__ = int8.Int8Linear
         elif not shared and packable(module, dtype):
             module.__class__ = PackedLinear
             module.packed_for = dtype
-        elif not shared and precision == "bf16" and compiled.there() and trainable(module):
+        elif not shared and precision in LOW and compiled.there() and trainable(module):
             module.__class__ = TrainedLinear
         elif fusable(module):
             module.__class__ = FusedLora
+    if precision == "int8":
+        int8.exact_where_it_suffers(model)
 
 
 def parts(model: PreTrainedModel) -> frozenset[Part]:

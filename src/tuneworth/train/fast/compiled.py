@@ -27,7 +27,9 @@ import torch
 
 from tuneworth.cache import cache_dir
 
-SOURCES = tuple(Path(__file__).with_name(name) for name in ("lanes.h", "kernels.cpp", "attention.cpp", "adamw.cpp"))
+SOURCES = tuple(
+    Path(__file__).with_name(name) for name in ("lanes.h", "kernels.cpp", "attention.cpp", "adamw.cpp", "int8.cpp")
+)
 FLAGS = (
     "-O3",
     "-march=native",
@@ -54,6 +56,7 @@ _SIGNATURES: dict[str, list[Any]] = {
     "attention_backward": [*[c_void_p] * 9, *[c_int64] * 4, c_float, *_DROPOUT],
     "norm": [*[c_void_p] * 6, c_int64, c_int64, c_float, c_int],
     "norm_backward": [*[c_void_p] * 8, c_int64, c_int64, c_int],
+    "int8_product": [*[c_void_p] * 6, c_int64, c_int64, c_int64, c_int],
     "adamw_squares": [c_void_p, c_int64, c_void_p, c_int],
     "adamw_step": [c_void_p, c_int64, *[c_float] * 4, c_int],
 }
@@ -240,6 +243,27 @@ def norm_backward(
         len(mean), x.shape[-1], torch.get_num_threads(),
     )  # fmt: skip
     return dx, of_weight, of_bias
+
+
+@functools.cache
+def int8_there() -> bool:
+    """Whether int8.cpp has been built for a processor that multiplies bytes."""
+    found = library()
+    return not isinstance(found, str) and bool(found.int8_there())
+
+
+def int8_product(
+    x: torch.Tensor, values: torch.Tensor, factors: torch.Tensor, shifts: torch.Tensor, bias: torch.Tensor | None, outputs: int,
+) -> torch.Tensor:  # fmt: skip
+    """x Wᵀ + bias, x of shape (..., inputs); `values`, `factors`, `shifts`: W, as `int8.Weights` has it."""
+    x = x.contiguous()
+    y = x.new_empty(*x.shape[:-1], outputs)
+    bias = None if bias is None else bias.float().contiguous()
+    _function("int8_product", SUFFIX[x.dtype])(
+        x.data_ptr(), values.data_ptr(), factors.data_ptr(), shifts.data_ptr(), None if bias is None else bias.data_ptr(),
+        y.data_ptr(), x.numel() // x.shape[-1], x.shape[-1], outputs, torch.get_num_threads(),
+    )  # fmt: skip
+    return y
 
 
 class Parameter(ctypes.Structure):
