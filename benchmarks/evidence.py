@@ -147,16 +147,16 @@ def peeking(generator: np.random.Generator, worlds: int, tally: Tally) -> Iterat
         for label, trained in _views(name):
             truth, _ = _truth(world, trained)
             regret = truth.max() - truth
-            for hard, margin in (("", MARGIN), (", hardest", float(np.sort(regret)[2]))):
+            for hardest, margin in (("", MARGIN), (", hardest", float(np.sort(regret)[2]))):
                 inside, outside, spent, is_open = _until_decided(world, margin, trained)
                 looks = f"{LOOKS[0]}-{SEEDS}"
-                slack = 1e-9 if hard else 0.0
+                slack = 1e-9 if hardest else 0.0
                 target = ERRS if _promised(label) else None
                 wrong_in = any(regret[m] > margin - slack for m in inside)
                 wrong_out = any(regret[m] <= margin + slack for m in outside)
-                tally.add("wrong 'inside'" + hard, label, looks, wrong_in, target)
-                tally.add("wrong 'outside'" + hard, label, looks, wrong_out, target)
-                if not hard:
+                tally.add("wrong 'inside'" + hardest, label, looks, wrong_in, target)
+                tally.add("wrong 'outside'" + hardest, label, looks, wrong_out, target)
+                if not hardest:
                     tally.add("trials used, of 20 seeds a method", label, looks, spent)
                     tally.add("groups left open", label, looks, is_open)
 

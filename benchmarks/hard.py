@@ -64,7 +64,8 @@ class Hard:
     def truth(self, table: list[Row], seeds: Mapping[str, int]) -> tuple[dict[str, float], dict[str, float]]:
         """Each method's expected score on these test examples and on new data, by the trials that it is compared by: those that
         trained, or all, where most collapsed."""
-        world, found = self.world, ({}, {})
+        world = self.world
+        found: tuple[dict[str, float], dict[str, float]] = ({}, {})
         for method, i in self.chosen(table).items():
             most = world.collapsed[i, : seeds[method]].mean() > 0.5
             truths = (world.here, world.anywhere) if most else (world.trained_here, world.trained_anywhere)
@@ -194,7 +195,7 @@ def _led(generator: np.random.Generator, how: Mapping[str, object]) -> Hard:
     while True:
         gaps = generator.permutation([0.0, *generator.uniform(4, 12, len(NAMES) - 1)])
         collapse = _collapse(generator) / 3 if "other" in how else _none()
-        world = draw(generator, gaps, collapse, **({"spread": (0.5, 1.5)} | how))  # type: ignore[arg-type]
+        world = draw(generator, gaps, collapse, **{"spread": (0.5, 1.5), **how})  # type: ignore[arg-type]
         best, second = np.sort(world.trained_here)[:-3:-1]
         spread = np.where(world.collapsed, np.nan, world.scores)
         if best - second >= 4 and float(np.nanstd(spread, axis=1, ddof=1).mean()) <= 1.5:

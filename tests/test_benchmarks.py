@@ -11,10 +11,9 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from tuneworth.stats import decide
-
 from test_study import run_here
 from tuneworth.spec import StudySpec
+from tuneworth.stats import decide
 from tuneworth.study import Study
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
