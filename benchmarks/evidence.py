@@ -179,11 +179,11 @@ def effort(generator: np.random.Generator, worlds: int, tally: Tally) -> Iterato
 SECTIONS: dict[str, tuple[Callable[[np.random.Generator, int, Tally], Iterator[None]], int, int]] = {
     "coverage": (coverage, 4000, 80),
     "claims": (claims, 4000, 120),
-    "peeking": (peeking, 2000, 40),
+    "peeking": (peeking, 2000, 80),
     "effort": (effort, 1000, 40),
     "advice": (advice, 1000, 8),
     "hard": (hard, 300, 1),
-    "clear": (clear, 300, 5),
+    "clear": (clear, 300, 3),
 }
 
 
