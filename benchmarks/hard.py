@@ -64,7 +64,8 @@ class Hard:
     def truth(self, table: list[Row], seeds: Mapping[str, int]) -> tuple[dict[str, float], dict[str, float]]:
         """Each method's expected score on these test examples and on new data, by the trials that it is compared by: those that
         trained, or all, where most collapsed."""
-        world, found = self.world, ({}, {})
+        world = self.world
+        found: tuple[dict[str, float], dict[str, float]] = ({}, {})
         for method, i in self.chosen(table).items():
             most = world.collapsed[i, : seeds[method]].mean() > 0.5
             truths = (world.here, world.anywhere) if most else (world.trained_here, world.trained_anywhere)
@@ -104,8 +105,8 @@ def minority(generator: np.random.Generator) -> Hard:
 
 
 def rising(generator: np.random.Generator) -> Hard:
-    """One method in ten, or every second one, gained 1 to 8 points in the last third of the budget; each third more would bring 0.3 to 1 times what
-    the one before did. Scores on validation are known to 0.3 to 1.5 points."""
+    """One method in ten, or every second one, gained 1 to 8 points in the last third of the budget; each third more would bring
+    0.3 to 1 times what the one before did. Scores on validation are known to 0.3 to 1.5 points."""
     world = draw(generator, _gaps(generator), _none(), *_size(generator))
     k = len(NAMES)
     gain = generator.uniform(1, 8, k) * (generator.random(k) < generator.choice([0.1, 0.5]))
@@ -194,7 +195,7 @@ def _led(generator: np.random.Generator, how: Mapping[str, object]) -> Hard:
     while True:
         gaps = generator.permutation([0.0, *generator.uniform(4, 12, len(NAMES) - 1)])
         collapse = _collapse(generator) / 3 if "other" in how else _none()
-        world = draw(generator, gaps, collapse, **({"spread": (0.5, 1.5)} | how))  # type: ignore[arg-type]
+        world = draw(generator, gaps, collapse, **{"spread": (0.5, 1.5), **how})  # type: ignore[arg-type]
         best, second = np.sort(world.trained_here)[:-3:-1]
         spread = np.where(world.collapsed, np.nan, world.scores)
         if best - second >= 4 and float(np.nanstd(spread, axis=1, ddof=1).mean()) <= 1.5:
@@ -224,7 +225,7 @@ def _judge(hard: Hard, seeds: Mapping[str, int], tally: Tally, name: str, label:
         if hard.limits != Limits():
             tally.add("advice breaks a limit", name, label, found.recommendation.method not in hard.within, (0.0, 0.0))
     if label != "until decided":  # where one stops depends on what one saw, and so do intervals taken then
-        _cover(hard, table, answers, here, anywhere, tally, name, label)
+        _cover(table, answers, here, anywhere, tally, name, label)
 
 
 def _statements(found: Advice, truth: Mapping[str, float]) -> dict[str, bool]:
@@ -238,19 +239,18 @@ def _statements(found: Advice, truth: Mapping[str, float]) -> dict[str, bool]:
 
 
 def _cover(
-    hard: Hard, table: list[Row], answers: Mapping[CellKey, Answers], here: Mapping[str, float],
-    anywhere: Mapping[str, float], tally: Tally, name: str, label: object,
+    table: list[Row], answers: Mapping[CellKey, Answers], here: Mapping[str, float], anywhere: Mapping[str, float],
+    tally: Tally, name: str, label: object,
 ) -> None:  # fmt: skip
-    """The 95% intervals of every other method less full."""
+    """The 95% intervals of every other method less full: of one world a share, since they are not independent."""
     [group] = group_trials(table, "full", answers=answers)
     target = COVERED if label != COUNTS[0] else None
-    for cell in group.cells:
-        if (found := cell.against_full) is None:
-            continue
-        for place, interval, truth in (("these examples", found.interval, here), ("new data", found.wide, anywhere)):
-            if interval:
-                apart = truth[cell.method] - truth["full"]
-                tally.add(f"95% interval, {place}", name, label, interval[0] <= apart <= interval[1], target)
+    pairs = [(cell.method, cell.against_full) for cell in group.cells if cell.against_full]
+    for place, of, truth in (("these examples", "interval", here), ("new data", "wide", anywhere)):
+        known = [(method, getattr(found, of)) for method, found in pairs if getattr(found, of)]
+        held = [low <= truth[method] - truth["full"] <= high for method, (low, high) in known]
+        if held:
+            tally.add(f"95% interval, {place}", name, label, sum(held) / len(held), target)
 
 
 def _until_decided(hard: Hard) -> tuple[dict[str, int], bool]:

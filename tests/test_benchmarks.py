@@ -13,6 +13,7 @@ import pytest
 
 from test_study import run_here
 from tuneworth.spec import StudySpec
+from tuneworth.stats import decide
 from tuneworth.study import Study
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
@@ -128,3 +129,23 @@ def test_what_is_advised_is_judged_at_fresh_seeds(
     table = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| reviews")]
     assert [line.split(" | ")[1] for line in table] == ["tuned", "defaults"]
     assert all("1 seeds" in line and "2steps" in line for line in table)
+
+
+def test_groups_told_at_once_are_told_as_by_the_package() -> None:
+    """benchmarks/moderated.py computes for all groups at once what `stats.decide` does for one."""
+    moderated = load("moderated")
+    drawn = moderated.clear(np.random.default_rng(0), 30, 5)
+    spread, bounds = moderated.WAYS["half the weight, step by step"]
+    found = moderated.decide(drawn, np.full(30, 1.0), spread, bounds)
+    for i, scores in enumerate(drawn.scores):
+        have = dict.fromkeys("abcde", 3)
+        rows = {name: dict(enumerate(map(float, row))) for name, row in zip(have, scores, strict=True)}
+        while wanted := decide({m: {s: rows[m][s] for s in range(n)} for m, n in have.items()}, 1.0).wanted:
+            have |= wanted
+        assert sum(have.values()) == pytest.approx(100 * found["trials"][i])
+
+
+def test_means_over_tasks_are_measured(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = load("across").main(["--worlds", "30"])
+    assert len(rows) == 24
+    assert json.loads(capsys.readouterr().out.splitlines()[-1]) == rows

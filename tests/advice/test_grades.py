@@ -263,6 +263,19 @@ def test_limits_are_kept_by_the_time_that_repeats() -> None:
     assert not any("busy" in caution for caution in advise(steady).cautions)
 
 
+def test_a_limit_is_held_against_the_fastest_seed_of_a_busy_machine() -> None:
+    """Two of three seeds of full were slowed: the middle of the faster two is beyond a limit that full keeps."""
+    rows = table(normal({"full": 90.0, "head": 65.0}, 3))
+    times = {"full": (30.0, 75.0, 90.0), "head": (13.0, 13.2, 13.1)}
+    rows = changed(rows, train_seconds=lambda method, seed: times[method][seed])
+    advice = advise(rows, Limits.parse(max_train_seconds="40s"))
+    assert advice.recommendation
+    assert advice.recommendation.method == "full"
+    [busy] = [caution for caution in advice.cautions if "the machine was busy" in caution]
+    assert busy.endswith("a limit is held against the fastest.")
+    assert [one.method for one in advise(rows, Limits.parse(max_train_seconds="29s")).excluded] == ["full"]
+
+
 @pytest.mark.parametrize(("shared", "grade"), [(10, "strong"), (400, "moderate")])
 def test_test_texts_in_the_training_data_cap_the_grade(shared: int, grade: str) -> None:
     numbers = {"head": [2000 + seed % 2 for seed in range(10)], "full": [3600 + seed % 2 for seed in range(10)]}

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
-from tuneworth.stats import Answers, Regret, regrets
+from tuneworth.stats import Answers, Regret, beaten, by_seeds, regrets
 
 point = st.integers(0, 1000).map(lambda number: number / 10)
 group = st.lists(st.lists(point, min_size=4, max_size=4), min_size=2, max_size=4)
@@ -90,3 +90,27 @@ def test_the_family_errs_as_seldom_as_it_says() -> None:
     assert upper / 800 < 0.1 + 0.025
     assert lower / 800 < 0.1 + 0.025
     assert upper + lower > 8, "bounds that never err are too wide to be of use"
+
+
+def test_what_is_beaten_is_no_longer_paid_for() -> None:
+    """Three methods fall at once; the fourth is beaten only where two are left to be told apart."""
+    luck = np.array([0.0, 0.5, -0.4, 0.2, -0.3])
+    rows = named([(80 + luck).tolist(), (76.4 - luck).tolist(), *((60 + k * luck).tolist() for k in (2, -1, 3))])
+    differences, together = by_seeds(rows), regrets(rows)
+    margin = together["m1"].low + 1e-3
+    steps = beaten(rows, differences, margin)
+    assert together["m1"].status(margin) == "open"
+    assert steps["m1"].status(margin) == "outside"
+    assert steps["m0"].status(margin) == "inside"
+    assert steps["m3"] == together["m3"], "what leaves keeps the bounds of its last step"
+
+
+def test_steps_err_as_seldom_as_they_say() -> None:
+    """Two methods are behind by just the margin; two far behind, so that they leave and are no longer paid for."""
+    generator = np.random.default_rng(0)
+    wrong = 0
+    for _ in range(300):
+        rows = named(generator.normal([[80.0], [78.0], [78.0], [50.0], [50.0]], 1.0, (5, 5)).tolist())
+        found = beaten(rows, by_seeds(rows), 2.0)
+        wrong += any(found[name].status(2.0) == "outside" for name in ("m1", "m2"))
+    assert wrong <= 0.05 * 300

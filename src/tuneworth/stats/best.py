@@ -93,7 +93,8 @@ def beaten(
     probability a / r at most for each of r.
     """
     family = max(len(methods), family or 0)
-    found, left = {}, list(methods)
+    found: dict[str, Regret] = {}
+    left = list(methods)
     while True:
         found |= regrets_of(left, differences, confidence, family)
         staying = [method for method in left if found[method].status(margin) != "outside"]
