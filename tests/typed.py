@@ -34,12 +34,16 @@ SMALLER_COMMANDS = {
 }
 """What is typed behind a command; of a flag that is given twice, the last counts."""
 
+NEW_KIND = "needs a package that is installed; tests/kinds/test_a_new_kind.py runs it"
 NOT_RUN = {
     "make demo": "installs; the command `tuneworth demo` is run by its own test",
     "make test": "runs the tests",
     "make check": "runs beside the tests",
     "source .venv/bin/activate": "a virtual environment",
     "pip install 'tuneworth[demo,serve]'": "installs",
+    "tuneworth compare --train films.jsonl --text text --label grade --kind grades": NEW_KIND,
+    "tuneworth predict films --input new.jsonl --output graded.jsonl": NEW_KIND,
+    "tuneworth serve DIRECTORY_OF_DELTAS": NEW_KIND,
     "tuneworth doctor": "looks at the machine for seconds; run by its own test",
 }
 """What is not typed, and why."""
