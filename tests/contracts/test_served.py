@@ -53,7 +53,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Precision
         root = tmp_path_factory.mktemp(family)
         base = make_model_dir(family, root / "base")
         for seed, (method, options) in enumerate(OTHERWISE if family in ALONE else OPTIONS):
-            make_delta(root / "deltas" / f"{seed}-{method.rpartition("/")[2]}", base, method, seed % 5, seed, seed % 3 == 0, options)
+            name = f"{seed}-{method.removeprefix('peft/')}"
+            make_delta(root / "deltas" / name, base, method, seed % 5, seed, seed % 3 == 0, options)
         engine = Engine(models.resolve(str(base)), torch.device("cpu"), precision)
         for found in find(root / "deltas"):
             engine.load(found)
