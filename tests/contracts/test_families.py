@@ -12,16 +12,18 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import AutoModelForSequenceClassification
+from transformers import AutoConfig, AutoModelForSequenceClassification
 
 from families import ENCODERS, NAMED, UNNAMED, make_config, make_model_dir
 from made_deltas import Asked, make_delta
 from tuneworth.deltas import load_delta, merge_delta
 from tuneworth.errors import DeltaError, ModelError
+from tuneworth.methods import get_method, method_options
 from tuneworth.methods._adapter import Bottleneck
 from tuneworth.models.families import Block, Family, all_families, family_of, layers
 from tuneworth.models.load import load
 from tuneworth.train import rng
+from tuneworth.train.fast import kernels, speed_up
 from tuneworth.tuned import Tuned, tuned_model
 
 ADAPTERS = ("houlsby", "pfeiffer", "parallel")
@@ -177,3 +179,33 @@ def test_a_family_whose_head_reads_more_than_packing_leaves_is_refused() -> None
         Family(
             types=("mine",), stacks=(block,), norm="post", head_reads="all", fast=frozenset({"attention", "packing"})
         )
+
+
+def test_the_page_on_adding_a_family_is_true_to_the_letter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its file, in a package of one's own: one file and one entry point, and adapters and the fast path know the model."""
+    page = (Path(__file__).parents[2] / "docs" / "add-a-family.md").read_text(encoding="utf-8")
+    (tmp_path / "new_family.py").write_text(page.partition("```python\n")[2].partition("```")[0])
+    (tmp_path / "new_family-1.0.dist-info").mkdir()
+    (tmp_path / "new_family-1.0.dist-info" / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: new-family\nVersion: 1.0\n"
+    )
+    (tmp_path / "new_family-1.0.dist-info" / "entry_points.txt").write_text(
+        "[tuneworth.families]\ndata2vec = new_family:FAMILY\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    settings = {k: v for k, v in make_config("roberta").to_dict().items() if k != "model_type"}
+    config = AutoConfig.for_model("data2vec-text", **settings)
+    ids = inputs()
+    all_families.cache_clear()
+    try:
+        assert "data2vec-text" in all_families()
+        model = AutoModelForSequenceClassification.from_config(config).eval()
+        expected = model(**ids).logits
+        speed_up(model)
+        assert kernels(model) == "fast" or "nothing is compiled" in kernels(model)
+        torch.testing.assert_close(model(**ids).logits, expected, rtol=0, atol=1e-5)
+        fresh = AutoModelForSequenceClassification.from_config(config)
+        get_method("houlsby").apply(fresh, method_options(get_method("houlsby"), {}), torch.Generator().manual_seed(0))
+        assert sum(isinstance(module, Bottleneck) for module in fresh.modules()) == 4
+    finally:
+        all_families.cache_clear()

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from families import ENCODERS, OWN_METHODS, WITHOUT_BIASES, make_model_dir
+from families import ENCODERS, OWN_METHODS, make_model_dir
 from made_deltas import make_delta
 from tuneworth import models
 from tuneworth.deltas.load import load_tuned
@@ -33,7 +33,16 @@ OPTIONS: list[tuple[str, dict[str, Any]]] = [
     ("lora", {"r": 3, "targets": "all-linear"}),
 ]
 """Every registered method by default, and what changes the form of its parts."""
-OPTIONS_WITHOUT_BIASES = [("full", {}), ("head", {}), ("bitfit", {"add_missing": True}), ("lora", {})]
+OTHERWISE: list[tuple[str, dict[str, Any]]] = [
+    *((method, {}) for method in ("full", "head", "bitfit", "lora", "houlsby", "pfeiffer", "parallel", "peft/ia3")),
+]
+"""On families of other shapes."""
+ALONE = {
+    "llama": {"full", "houlsby", "peft/ia3"},  # whose RMSNorms are trained
+    "modernbert": {"full", "peft/ia3"},
+    "gpt2": {"full", "bitfit", "peft/ia3"},  # whose biases are not a Linear module's
+}
+"""What is served as a model of its own there."""
 
 
 @pytest.fixture(scope="module")
@@ -43,8 +52,9 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Precision
     def make(family: str, precision: Precision) -> tuple[Engine, Path]:
         root = tmp_path_factory.mktemp(family)
         base = make_model_dir(family, root / "base")
-        for seed, (method, options) in enumerate(OPTIONS_WITHOUT_BIASES if family in WITHOUT_BIASES else OPTIONS):
-            make_delta(root / "deltas" / f"{seed}-{method}", base, method, seed % 5, seed, seed % 3 == 0, options)
+        for seed, (method, options) in enumerate(OTHERWISE if family in ALONE else OPTIONS):
+            name = f"{seed}-{method.removeprefix('peft/')}"
+            make_delta(root / "deltas" / name, base, method, seed % 5, seed, seed % 3 == 0, options)
         engine = Engine(models.resolve(str(base)), torch.device("cpu"), precision)
         for found in find(root / "deltas"):
             engine.load(found)
@@ -67,27 +77,27 @@ def own_logits(directory: Path, precision: Precision) -> np.ndarray[Any, Any]:
     return logits(tuned.model, tokens, np.arange(2), precision)
 
 
-@pytest.mark.parametrize("family", [*ENCODERS, *WITHOUT_BIASES])
+@pytest.mark.parametrize("family", [*ENCODERS, *ALONE])
 def test_a_mixed_batch_gives_each_task_its_own_logits(served: Callable[..., tuple[Engine, Path]], family: str) -> None:
     engine, root = served(family, "fp32")
     examples = [example for example in mixed(engine) if example.task.parts is not None]
     values = engine.logits(examples)
-    assert {example.task.info.method for example in examples} == {d.info.method for d in find(root) if d.info} - {
-        "full"
-    }
+    alone = ALONE.get(family, {"full"})
+    assert {example.task.info.method for example in examples} == {d.info.method for d in find(root) if d.info} - alone
     for name in {example.task.name for example in examples}:
         rows = [row for row, example in enumerate(examples) if example.task.name == name]
         expected = own_logits(root / name, "fp32")
         np.testing.assert_allclose(values[rows, : expected.shape[1]], expected, atol=1e-4, rtol=0, err_msg=name)
 
 
-@pytest.mark.parametrize("family", [*ENCODERS, *WITHOUT_BIASES])
+@pytest.mark.parametrize("family", [*ENCODERS, *ALONE])
 def test_what_does_not_mix_is_a_model_of_its_own(served: Callable[..., tuple[Engine, Path]], family: str) -> None:
     engine, root = served(family, "fp32")
-    (task,) = (task for task in engine.tasks.values() if task.parts is None)
-    assert task.info.method == "full"
-    values = engine.logits(engine.encode(task, TEXTS[:2], PAIRS[:2] if task.info.pairs else None))
-    np.testing.assert_allclose(values, own_logits(root / task.name, "fp32"), atol=1e-4, rtol=0)
+    tasks = [task for task in engine.tasks.values() if task.parts is None]
+    assert {task.info.method for task in tasks} == ALONE.get(family, {"full"})
+    for task in tasks:
+        values = engine.logits(engine.encode(task, TEXTS[:2], PAIRS[:2] if task.info.pairs else None))
+        np.testing.assert_allclose(values, own_logits(root / task.name, "fp32"), atol=1e-4, rtol=0, err_msg=task.name)
 
 
 def test_in_bf16_the_logits_agree_to_its_precision(served: Callable[..., tuple[Engine, Path]]) -> None:

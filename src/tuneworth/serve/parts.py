@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 Place = tuple[tuple[str, str], ...]
 """Where a bottleneck hangs: (path of a module, name of the hook), one or two of them."""
-PRE_HOOKS = ("before_norm", "read")
+PRE_HOOKS = ("before_norm", "keep", "read")
 BESIDE = "beside"
 """The hook of LoRA, which reads what the module reads and adds to what it gives."""
 
