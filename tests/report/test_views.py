@@ -229,7 +229,7 @@ def test_charts_hold_every_cell_and_as_many_seeds_as_a_page_bears() -> None:
     first = cells[0]
     low, high = oracle.t.interval(0.95, 2, first.cell.mean, oracle.sem(list(first.cell.scores.values())))
     assert (values["low"], values["high"]) == pytest.approx((low, high), rel=1e-5)
-    assert list(charts(made)) == ["data", "spread", "budgets", "progress", "cost"]
+    assert list(charts(made)) == ["overview", "data", "spread", "budgets", "progress", "cost"]
     assert [spec.removeprefix("cost-") for spec in charts(made)["cost"].specs] == list(COSTS)
     assert key_of(first.group, first.cell.method) == ("minilm", "full", "glue/mrpc", 0.3, "2epochs")
 
