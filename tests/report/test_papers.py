@@ -65,3 +65,13 @@ def test_figures_are_the_charts_of_the_page(report: Report, tmp_path: Path, form
 def test_sources_are_cited_whole() -> None:
     assert all(one.url.startswith("https://") and one.year > 1900 for one in SOURCES)
     assert bibtex().count("@article{") == len(SOURCES)
+
+
+def test_a_notebook_shows_what_to_do_and_the_grid(report: Report) -> None:
+    shown = report._repr_html_()
+    assert f"<b>{report.plain[0].act}</b>" in shown
+    assert "<b>86.6</b>" in shown
+    advice = report.advice[0]._repr_html_()
+    assert report.advice[0].sentence.replace("&", "&amp;") in advice
+    assert advice.count("<tr>") == 1 + len(report.advice[0].candidates)
+    assert "odd_&amp;|" in advice
