@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +25,13 @@ from typer.main import get_command
 import tuneworth as tw
 from commands import Said, start, tuneworth
 from tuneworth.cli import app
+from tuneworth.cli.examples import EXAMPLES
 from tuneworth.machine.starter import no_accelerator
 from tuneworth.results.rows import KEYS
 
 COMMANDS = (
-    "run", "stream", "compare", "status", "results", "report", "advise", "claims", "preset", "methods", "tasks", "models",
+    "run", "stream", "compare", "status", "results", "report", "table", "figures", "advise", "claims",
+    "preset", "methods", "tasks", "models",
     "predict", "merge", "export", "push", "serve", "doctor", "demo",
 )  # fmt: skip
 PROMISED = [
@@ -322,6 +325,18 @@ def test_every_command_is_there_and_explains_itself() -> None:
         explained = tuneworth(command, "--help")
         assert explained.code == 0
         assert re.search(rf"Usage: .* {command} ", explained.out)
+        assert f"tuneworth {command}" in explained.out.partition("Examples")[2]
+
+
+@pytest.mark.parametrize("example", [one for examples in EXAMPLES.values() for one in examples])
+def test_every_example_is_a_command_that_parses(example: str) -> None:
+    name, *arguments = shlex.split(example)[1:]
+    command = get_command(app).commands[name]  # type: ignore[attr-defined]
+    command.make_context(name, arguments)
+
+
+def test_the_version_is_said() -> None:
+    assert tuneworth("--version").out == f"tuneworth {version('tuneworth')}\n"
 
 
 def test_lists_of_what_there_is() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import time
 from typing import Any
 
@@ -62,7 +63,7 @@ def test_a_terminal_shows_what_trains_now(records: list[TrialRecord]) -> None:
     shown, file = display(terminal=True)
     with shown:
         shown(board(records, {0: 0.25, 2: 0.5}, pending=2, running=2))
-        assert shown.progress.line == "0/4 trials"
+        assert shown.progress.lines == ("0/4 trials",)
         assert [note for _, note in rows(shown)] == ["", "120 examples/s", "120 examples/s"]
         assert shown.progress.tasks[0].completed == 0.75
         assert shown.progress.tasks[1].completed == 0.25
@@ -72,8 +73,8 @@ def test_a_terminal_shows_what_trains_now(records: list[TrialRecord]) -> None:
         shown(board(records, {}, pending=2, done=2))
         assert len(rows(shown)) == 1
     text = file.getvalue()
-    assert "full glue/mrpc 30% 3epochs seed 0" in text
-    assert "full [bold]odd[/x] 30% 3epochs seed 0" in text  # a name is never read as markup
+    assert "full glue/mrpc 30% 3 epochs seed 0" in text
+    assert "full [bold]odd[/x] 30% 3 epochs seed 0" in text  # a name is never read as markup
 
 
 def test_a_trial_that_waits_or_loads_says_so(records: list[TrialRecord]) -> None:
@@ -128,10 +129,35 @@ def test_the_time_left_names_the_limit_where_it_comes_first(records: list[TrialR
         shown(board(records, {}, pending=2, done=2, deadline=time.monotonic() + 30))
         shown(board(records, {}, pending=2, done=3, growing=True, open_groups=1, deadline=time.monotonic() + 3600))
         shown(board(records, {}, done=4))
-    assert file.getvalue().splitlines() == [
-        "1/3 trials, about 2 min left", "2/4 trials, stops in 30 s",
+    said = re.sub(r", at \d\d:\d\d", ", at 12:34", file.getvalue())
+    assert said.splitlines() == [
+        "1/3 trials, about 2 min left", "2/4 trials, stops in 30 s, at 12:34",
         "3/5 trials, groups still open: 1, about 2 min to the next look", "4/4 trials",
     ]  # fmt: skip
+
+
+def test_a_leaderboard_says_what_is_known_so_far(records: list[TrialRecord]) -> None:
+    shown, _ = display(terminal=True)
+    here = board(records, {0: 0.25}, pending=2, running=1, done=3)
+    for ended, (trial, score) in enumerate(
+        ((records[0].trial, 80.0), (records[1].trial, 82.0), (records[0].trial, 81.0))
+    ):
+        here.scored(trial, score)
+        here.ended.append(30.0 * ended)
+    with shown:
+        shown(here)
+        assert shown.progress.lines[0] == "3/6 trials, 2.0 a minute"
+        text = io.StringIO()
+        Console(file=text, width=60, color_system=None).print(shown.progress.known)
+    lines = [" ".join(line.split()) for line in text.getvalue().splitlines()]
+    assert lines == ["so far: glue/mrpc, 30% of the training data, 3 epochs", "bitfit 82.0 1 seed", "full 80.5 2 seeds"]
+
+
+def test_a_race_of_learning_rates_is_no_score(records: list[TrialRecord]) -> None:
+    trial = records[0].trial
+    here = Board(Counts())
+    here.scored(TrialSpec.model_validate({**trial.model_dump(), "tunes": trial.budget}), 99.0)
+    assert here.scores == {}
 
 
 @pytest.mark.parametrize("width", [50, 60, 80, 120])
@@ -154,4 +180,4 @@ def test_durations(seconds: float, shown: str) -> None:
 
 
 def test_a_trial_in_a_few_words(records: list[TrialRecord]) -> None:
-    assert describe(records[0].trial) == "full glue/mrpc 30% 3epochs seed 0"
+    assert describe(records[0].trial) == "full glue/mrpc 30% 3 epochs seed 0"

@@ -170,7 +170,7 @@ def test_a_group_in_which_everything_failed_has_no_answer_and_gets_no_seeds() ->
     table = table_of(world, grown(world, spec_of(world), Question())[-1], spec_of(world))
     assert decisions(table, Question()) == {}
     assert len(table) == 6
-    assert decided(table, {}, Question()) == ["glue/mrpc, 100% of the training data, 3epochs: no trial has a result"]
+    assert decided(table, {}, Question()) == ["glue/mrpc, 100% of the training data, 3 epochs: no trial has a result"]
 
 
 def test_a_winning_recipe_that_fails_at_an_added_seed_stays_the_winner() -> None:
@@ -186,7 +186,7 @@ def test_the_answer_in_words() -> None:
     world = World({"head": 50.0, "full": 80.0, "bitfit": 80.0}, spread=1.0)
     spec = spec_of(world)
     question = Question(0.2)
-    title = "glue/mrpc, 100% of the training data, 3epochs: "
+    title = "glue/mrpc, 100% of the training data, 3 epochs: "
     first, *_, last = (table_of(world, plan, spec) for plan in grown(world, spec, question))
     assert decided(first, decisions(first, question), question) == [
         f"{title}open; the next look is at 5 seeds",

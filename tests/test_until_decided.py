@@ -209,7 +209,7 @@ def test_what_the_command_says(
     assert "--until-decided --margin 30" in short.out
     said = tuneworth(*command)
     assert said.code == 0
-    assert "reviews, 100% of the training data, 1steps: decided" in said.out
+    assert "reviews, 100% of the training data, 1 step: decided" in said.out
     assert "within 30 of the best: head (" in said.out
     assert "time is up" not in said.out
     assert f"next: tuneworth advise reviews --margin 30 --store {tmp_path / 's.db'}" in said.out

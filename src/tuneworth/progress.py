@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from tuneworth.events import Progress
     from tuneworth.spec import Budget, TrialRecord, TrialSpec
     from tuneworth.store import Counts
+    from tuneworth.until_decided import GroupKey
 
 __all__ = ["Board", "Forecast", "Watch"]
 
@@ -93,6 +95,19 @@ class Board:
     forecast: Forecast = field(default_factory=Forecast)
     started: dict[str, float] = field(default_factory=dict)
     """When the trials running here began, on the monotonic clock."""
+    ended: deque[float] = field(default_factory=lambda: deque(maxlen=20))
+    """When the last trials ended here, on the monotonic clock."""
+    scores: dict[GroupKey, dict[str, list[float]]] = field(default_factory=dict)
+    """Test scores in points of what has finished, by group and method: a leaderboard while it runs. The group of the last one
+    that finished stands last."""
+
+    def scored(self, trial: TrialSpec, score: float) -> None:
+        """A trial that is compared has finished; one that chooses a learning rate is not."""
+        if trial.tunes is None:
+            place = (trial.model, trial.task, trial.fraction, str(trial.budget))
+            methods = self.scores.pop(place, {})
+            methods.setdefault(trial.method, []).append(score)
+            self.scores[place] = methods
 
     def plan(self, records: Iterable[TrialRecord]) -> None:
         """What is to be run now, that which has ended included."""
@@ -112,9 +127,17 @@ class Board:
         record, seconds = self.running.pop(key), time.monotonic() - self.started.pop(key)
         self.progress.pop(key, None)
         if for_good:
+            self.ended.append(time.monotonic())
             self.waiting.pop(key, None)
             self.forecast.took(record.trial, seconds)
         return record
+
+    @property
+    def rate(self) -> float | None:
+        """Trials a minute, of the last that ended here; None before the third."""
+        if len(self.ended) < 3:
+            return None
+        return 60 * (len(self.ended) - 1) / max(1e-9, self.ended[-1] - self.ended[0])
 
     @property
     def seconds_left(self) -> float | None:

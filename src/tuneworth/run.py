@@ -51,6 +51,9 @@ class Run:
         self.owner = machine.owner_name()
         self.board = Board(study.store.counts(self.name), slots=slots, deadline=deadline)
         self.board.plan(study.store.records(self.name))
+        for record in prepared.earlier:
+            if record.result is not None and record.result.score is not None:
+                self.board.scored(record.trial, record.result.score)
         self._look_ahead(prepared.tuning.grow(prepared.candidates, prepared.earlier))
         self.store = patient(study.store, self._notice, deadline + LAST_SECONDS)
         self.keeper = DeltaKeeper(study.spec, self.store, study.files)
@@ -180,6 +183,8 @@ class Run:
         if isinstance(event, Finished):
             if self.store.finish(self.name, event.key, self.owner, event.result, event.predictions):
                 self.keeper.finished(record, event.result)
+                if event.result.score is not None:
+                    self.board.scored(record.trial, event.result.score)
         elif isinstance(event, Failed):
             self.store.fail(self.name, event.key, self.owner, event.error)
         elif record.deaths + 1 >= MAX_DEATHS:

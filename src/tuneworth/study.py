@@ -8,9 +8,11 @@ import shlex
 import time
 from contextlib import ExitStack
 from dataclasses import replace
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tuneworth import words
 from tuneworth.errors import SpecError, StoreError
 from tuneworth.machine.workers import worker_count
 from tuneworth.plan import as_begun
@@ -60,6 +62,26 @@ class Study:
         study = cls(opened.get_study(name), url, data_dir)
         study._store = opened
         return study
+
+    def __repr__(self) -> str:
+        from tuneworth.store.shown import shown
+
+        return f"<Study {self.spec.name!r} in {shown(self.store_url)}: {self._done()}>"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: how far the study is, and what it says so far."""
+        title = f"<p><b>{escape(self.spec.name)}</b>: {self._done()}</p>"
+        if self.spec.stream is not None or not self.known_keys():
+            return title
+        return title + self.summary()._repr_html_()
+
+    def _done(self) -> str:
+        known = self.known_spec()
+        if known is None:
+            return "not run yet"
+        counts = self.store.counts(self.spec.name)
+        failed = f", {counts.failed} failed" if counts.failed else ""
+        return f"{counts.done} of {words.several(counts.total, 'trial')} done{failed}"
 
     @property
     def store(self) -> Store:

@@ -38,7 +38,7 @@ def test_the_cheapest_of_the_methods_as_good_as_the_best() -> None:
     assert status == {"full": "inside", "bitfit": "inside", "houlsby": "outside", "head": "outside"}
     assert [one.method for one in advice.runners_up] == ["full"]
     assert re.match(
-        r"Use bitfit \(lr 0.001\) on reviews at 100% of the data and 3epochs \(minilm\): equivalent to full within 1 point of "
+        r"Use bitfit \(lr 0.001\) on reviews at 100% of the data and 3 epochs \(minilm\): equivalent to full within 1 point of "
         r"accuracy \(difference .0\.\d, 95% CI .*, 10 paired seeds\)", advice.sentence)  # fmt: skip
     assert (
         "0.18% of the parameters, 161 kB a task, 1.6x faster than full. Evidence: moderate, for these"

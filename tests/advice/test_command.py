@@ -93,7 +93,7 @@ def test_what_a_person_reads() -> None:
     lines = said.out.splitlines()
     assert "Evidence: " in lines[0]
     assert "beyond your limits: full, 100% of the parameters" in lines
-    assert "to be surer: tuneworth run STUDY.toml --store fresh.db" in lines
+    assert "for stronger evidence: tuneworth run STUDY.toml --store fresh.db" in lines
     assert any(line.split()[:1] == ["bitfit"] for line in lines)
 
 

@@ -17,7 +17,7 @@ from tuneworth.report.value import LARGE, key_of
 from tuneworth.report.views.across import across
 from tuneworth.report.views.comparisons import family
 from tuneworth.report.views.learning import crossovers, reached, targets
-from tuneworth.report.views.stability import stability
+from tuneworth.report.views.stability import disagreement, stability
 from tuneworth.report.views.summaries import COSTS, summaries
 from tuneworth.results.rows import Row, cell_of, rows
 from tuneworth.spec import CurvePoint, TrialSpec
@@ -229,7 +229,7 @@ def test_charts_hold_every_cell_and_as_many_seeds_as_a_page_bears() -> None:
     first = cells[0]
     low, high = oracle.t.interval(0.95, 2, first.cell.mean, oracle.sem(list(first.cell.scores.values())))
     assert (values["low"], values["high"]) == pytest.approx((low, high), rel=1e-5)
-    assert list(charts(made)) == ["data", "spread", "budgets", "progress", "cost"]
+    assert list(charts(made)) == ["overview", "data", "spread", "budgets", "progress", "cost"]
     assert [spec.removeprefix("cost-") for spec in charts(made)["cost"].specs] == list(COSTS)
     assert key_of(first.group, first.cell.method) == ("minilm", "full", "glue/mrpc", 0.3, "2epochs")
 
@@ -248,3 +248,12 @@ def test_a_large_study_shows_intervals_in_place_of_seeds() -> None:
     data = chart_data(made, summaries(made))
     assert (data["trials"]["values"], data["curves"]["values"]) == ([], [])
     assert len(data["cells"]["values"]) == 200
+
+
+def test_two_seeds_disagree_where_their_answers_differ() -> None:
+    targets = np.array([0, 1, 1, 0])
+    given = {0: targets, 1: np.array([0, 1, 1, 1]), 2: np.array([1, 1, 1, 1])}
+    assert disagreement(Answers("accuracy", targets, given)) == pytest.approx((1 + 2 + 1) / (3 * 4))
+    assert disagreement(Answers("accuracy", targets, {0: targets})) is None
+    assert disagreement(Answers("pearson", targets.astype(float), {s: v + 0.5 for s, v in given.items()})) is None
+    assert disagreement(None) is None

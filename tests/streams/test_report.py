@@ -44,7 +44,7 @@ def test_what_was_asked_names_the_stream() -> None:
     assert asked["Drift"] == "none and noise-burst"
     assert asked["Replay"] == "none and 500"
     assert asked["Examples"] == "300 of each task"
-    assert asked["Budget a chunk"] == "3epochs"
+    assert asked["Budget a chunk"] == "3 epochs"
     assert dict(report(TASKS).asked)["Mode"] == "separate, sequential and joint"
 
 

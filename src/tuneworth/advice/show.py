@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from html import escape
 from typing import TYPE_CHECKING
 
 from tuneworth import words
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-__all__ = ["overall", "show"]
+__all__ = ["as_html", "overall", "show"]
 
 _STATUS = {"inside": "yes", "open": "open", "outside": "no"}
 
@@ -38,6 +39,32 @@ def show(advices: Sequence[Advice], console: Console) -> None:
         _line(console, "")
     if len(advices) > 1:
         _line(console, overall(advices))
+
+
+def as_html(advice: Advice) -> str:
+    """The same for a notebook: the sentence, the methods, the next command."""
+    heads = (
+        "method",
+        words.metric(advice.metric),
+        "behind best",
+        "seeds",
+        "trained",
+        "delta",
+        "time",
+        f"within {advice.margin:g}?",
+    )
+    rows = [
+        (one.method, words.points(one.score), _behind(one), _seeds(one), words.share(one.trainable_share),
+         words.size(one.delta_bytes), words.seconds(one.train_seconds), _STATUS[one.status])
+        for one in advice.candidates
+    ]  # fmt: skip
+    head = "".join(f"<th>{escape(text)}</th>" for text in heads)
+    body = "".join(f"<tr>{''.join(f'<td>{escape(text)}</td>' for text in row)}</tr>" for row in rows)
+    table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>" if rows else ""
+    more = (
+        f"<p>For stronger evidence: <code>{escape(str(advice.next_command))}</code></p>" if advice.next_command else ""
+    )
+    return f"<p>{escape(advice.sentence)}</p>{table}{more}"
 
 
 def overall(advices: Sequence[Advice]) -> str:

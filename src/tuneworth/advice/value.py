@@ -102,6 +102,12 @@ class Advice(Frozen):
     cautions: tuple[str, ...]
     next_command: Command | None
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        from tuneworth.advice.show import as_html
+
+        return as_html(self)
+
     @property
     def runners_up(self) -> tuple[Candidate, ...]:
         """The candidates that are not recommended and not clearly beaten, best first."""

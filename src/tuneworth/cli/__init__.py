@@ -15,10 +15,15 @@ from tuneworth.cli import training, answers, deltas, catalogue  # noqa: F401
 
 # isort: on
 from tuneworth.cli.common import app, err, plain
+from tuneworth.cli.examples import EXAMPLES
 from tuneworth.errors import SpecError, UserError
 from tuneworth.terminal import forgive
 
 __all__ = ["app", "main"]
+
+for _command in app.registered_commands:
+    if _command.callback is not None:
+        _command.epilog = "\n\n".join(["Examples", *EXAMPLES.get(_command.callback.__name__, ())])
 
 CLOSED = 141
 """What a shell reports of a program whose reader has gone away: 128 + SIGPIPE."""

@@ -12,6 +12,7 @@ from tuneworth.errors import SpecError
 from tuneworth.terminal import Fitted, write
 
 if TYPE_CHECKING:
+    from tuneworth.report import Report
     from tuneworth.study import Study
 
 PANEL = "Answers"
@@ -81,6 +82,53 @@ def report(
 
     path = Study.open(study, store).report(output, Question(margin, confidence))
     say(f"report: {path.resolve()}\n\nnext: open it in a browser")
+
+
+@app.command(rich_help_panel=PANEL)
+def table(
+    study: Annotated[str, typer.Argument(help="The study's name.")],
+    format: Annotated[
+        Literal["markdown", "latex", "html", "csv"], typer.Option(help="csv: one row a method, amount and budget.")
+    ] = "markdown",
+    margin: Annotated[float, typer.Option(help="Points of score below which a difference does not matter.")] = 1.0,
+    confidence: Annotated[float, typer.Option(help="How sure to be.")] = 0.95,
+    store: Store = None,
+) -> None:
+    """Method by amount of data and budget, for a paper: mean and interval, the best and what equals it marked."""
+    from tuneworth.report.papers import table as written
+
+    write(written(_summary(study, store, margin, confidence), format))
+
+
+@app.command(rich_help_panel=PANEL)
+def figures(
+    study: Annotated[str, typer.Argument(help="The study's name.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The directory to write to.")] = Path("figures"),
+    format: Annotated[Literal["svg", "pdf", "png"], typer.Option(help="What kind of files.")] = "svg",
+    margin: Annotated[float, typer.Option(help="Points of score below which a difference does not matter.")] = 1.0,
+    confidence: Annotated[float, typer.Option(help="How sure to be.")] = 0.95,
+    store: Store = None,
+) -> None:
+    """The report's charts as files, one a chart and task."""
+    from tuneworth.report.figures import write_figures
+    from tuneworth.study import store_url
+
+    written = write_figures(_summary(study, store, margin, confidence), output, format)
+    for path in written:
+        say(str(path))
+    say("\nnext: tuneworth table " + study + " --format latex" + store_flag(store_url(store)) if written
+        else "no trial has finished, so there is nothing to draw")  # fmt: skip
+
+
+def _summary(study: str, store: str | None, margin: float, confidence: float) -> Report:
+    """Raises SpecError for a study of streams, which has no such table."""
+    from tuneworth.study import Study
+    from tuneworth.until_decided import Question
+
+    opened = Study.open(study, store)
+    if opened.spec.stream is not None:
+        raise SpecError(f"{study!r} is a study of streams", f"its table and charts are in: tuneworth report {study}")
+    return opened.summary(Question(margin, confidence))
 
 
 @app.command(rich_help_panel=PANEL)

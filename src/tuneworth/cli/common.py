@@ -14,10 +14,26 @@ if TYPE_CHECKING:
     from tuneworth.until_decided import Question
 
 app = typer.Typer(
-    name="tuneworth", no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="rich", add_completion=False,
+    name="tuneworth", no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="rich",
     help="Which fine-tuning is worth it, on your model, your data, your budget? Start with [bold]tuneworth demo[/bold].",
 )  # fmt: skip
 out, err = Console(highlight=False), Console(stderr=True, highlight=False)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        say(f"tuneworth {version('tuneworth')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _all(
+    version: Annotated[
+        bool, typer.Option("--version", help="Say which version this is.", callback=_version, is_eager=True)
+    ] = False,
+) -> None: ...
 
 
 def _talk(verbose: bool) -> bool:
@@ -84,7 +100,7 @@ Margin = Annotated[
 ]
 Confidence = Annotated[
     float | None,
-    typer.Option(help="How sure to be that no answer is wrong.", show_default="0.95, with --until-decided"),
+    typer.Option(help="How sure to be of all answers together.", show_default="0.95, with --until-decided"),
 ]
 TimeLimit = Annotated[
     str | None, typer.Option(help="90s, 10m, 2h: then stop; the same command goes on.", metavar="TIME")

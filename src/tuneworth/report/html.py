@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
 from itertools import groupby
@@ -14,14 +15,17 @@ from tuneworth import words
 from tuneworth.report.charts import chart_data, charts, panels, places
 from tuneworth.report.palette import DARK_PAGE, LIGHT_PAGE, colours
 from tuneworth.report.plain import MEANING
+from tuneworth.report.sources import SOURCES, bibtex
 from tuneworth.report.value import Report, key_of
 from tuneworth.report.views.across import across
 from tuneworth.report.views.comparisons import family
 from tuneworth.report.views.errors import mistakes
+from tuneworth.report.views.grid import grids
 from tuneworth.report.views.learning import crossovers, reached, targets
 from tuneworth.report.views.stability import stability
-from tuneworth.report.views.summaries import COSTS, summaries
+from tuneworth.report.views.summaries import COSTS, Front, Summary, summaries
 from tuneworth.results.cells import left_out
+from tuneworth.results.rows import CellKey
 from tuneworth.writing import whole_file
 
 if TYPE_CHECKING:
@@ -63,6 +67,7 @@ def render_html(report: Report) -> str:
             costs=COSTS,
             summary={key_of(one.group, one.cell.method): one for one in cells},
             key_of=key_of,
+            grids={(one.model, one.task): one for one in grids(report, cells) if len(one.columns) > 1},
             family=family(report),
             on_new_data=any(c.against_full and c.against_full.wide for group in report.groups for c in group.cells),
             left_out=left_out,
@@ -71,6 +76,9 @@ def render_html(report: Report) -> str:
             reached=reached,
             stability=lambda group: stability(report, group),
             across=across(report),
+            sources=SOURCES,
+            bibtex=bibtex(),
+            front_columns=_front_columns(report, cells),
             meanings=MEANING,
             mistakes=mistakes(report),
             several_models=len({group.model for group in report.groups}) > 1,
@@ -153,6 +161,27 @@ def _tables(report: Report) -> list[dict[str, Any]]:
             {"model": model, "task": task, "metric": metric, "first": first, "rest": rest, "low": low, "high": high}
         )
     return tables
+
+
+def _front_columns(report: Report, cells: Sequence[Summary]) -> list[tuple[str, dict[CellKey, str]]]:
+    """What is said of each cell's place on the front, by cost; costs that order the methods alike share a column."""
+    found: dict[tuple[str, ...], list[str]] = {}
+    shown = [one for one in cells if one.group in report.featured]
+    for cost, name in COSTS.items():
+        found.setdefault(tuple(_on_front(one.fronts.get(cost)) for one in shown), []).append(name)
+    keys = [key_of(one.group, one.cell.method) for one in shown]
+    return [
+        (_capital(words.listed([name.lower() for name in names])), dict(zip(keys, said, strict=True)))
+        for said, names in found.items()
+    ]
+
+
+def _on_front(front: Front | None) -> str:
+    if front is None:
+        return words.NOTHING
+    if front.sure is None:
+        return f"{'on it' if front.on else 'not on it'}, too few seeds"
+    return f"{100 * front.sure:.0f}%"
 
 
 def _place(value: float, low: float, high: float) -> float:

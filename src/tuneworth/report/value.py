@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from html import escape
 from typing import Any
 
 from tuneworth.advice import Advice, Judged
@@ -85,6 +86,13 @@ class Report:
     """What was read, by model and task, as far as trials say it: `tasks.summary`."""
     answers: Mapping[CellKey, Answers] = field(default_factory=dict, repr=False)
     """Test predictions by cell, as far as the store has them."""
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: what to do, and the whole grid; `Study.report` writes the page with the charts."""
+        from tuneworth.report.papers import table
+
+        said = "".join(f"<p>{escape(one.where)}: <b>{escape(one.act)}</b> {escape(one.why)}</p>" for one in self.plain)
+        return f"{said}{table(self, 'html')}"
 
     @property
     def swept(self) -> bool:

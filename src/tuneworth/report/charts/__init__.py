@@ -71,7 +71,7 @@ def _overview(report: Report) -> str:
     sure = f"{100 * report.question.confidence:g}%"
     times = draw.overview_cost(report) == "train_seconds"
     sideways = ", sideways the least to the most training time of its seeds" if times else ""
-    return f"Up and to the left is better. Bars: upwards the {sure} interval of the mean score{sideways}. Ringed: recommended."
+    return f"Up and to the left is better. Bars: upwards where the mean score may lie ({sure} sure){sideways}. Ringed: recommended."
 
 
 def _measured(report: Report, cost: str) -> bool:

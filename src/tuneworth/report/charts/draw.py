@@ -134,9 +134,14 @@ def overview(report: Report) -> dict[str, Any]:
     y = alt.Y("mean:Q", title="Test score", scale=alt.Scale(zero=False, padding=14), axis=points_axis())
     asked = f"datum.budget == asked_budget && datum.fraction == asked_fraction && datum.{cost} > 0"
     cells = base(report, "cells").transform_filter(asked)
-    chosen = cells.transform_filter("datum.method == recommended")
-    ring = chosen.mark_point(size=520, strokeWidth=2, filled=False, shape="circle", clip=False).encode(x=x, y=y)
-    label = chosen.mark_text(dy=-20, fontWeight=600, fontSize=12, clip=False).encode(x=x, y=y, text="method:N")
+    is_it = "datum.method == recommended"
+    ring = cells.mark_point(size=520, strokeWidth=2, filled=False, shape="circle").encode(
+        x=x, y=y, opacity=alt.condition(is_it, alt.value(1), alt.value(0))
+    )
+    label = cells.transform_calculate(label=f"{is_it} ? datum.method : ''").mark_text(
+        dy=-20, fontWeight=600, fontSize=12
+    )
+    label = label.encode(x=x, y=y, text="label:N")
     layers = [bars(cells, x, y), ring, label]
     if cost == "train_seconds":
         span = cells.mark_rule(strokeWidth=1.5, clip=True).encode(

@@ -17,7 +17,7 @@
     const [ink, soft, line] = ["--ink", "--soft", "--line"].map(colour);
     const font = getComputedStyle(document.body).fontFamily;
     return {
-      background: colour("--page"), font, aria: false, // its label says a chart in one sentence; its marks would be noise
+      background: colour("--page"), font,
       view: { stroke: null },
       axis: { labelColor: soft, titleColor: soft, gridColor: line, domainColor: line, tickColor: line, labelFontSize: 12, titleFontSize: 12, titleFontWeight: 400, titlePadding: 8, labelFont: font, titleFont: font },
       axisY: { domain: false, ticks: false, tickCount: 5 },
@@ -59,6 +59,7 @@
     views.get(element)?.finalize();
     views.set(element, await vegaEmbed(element, spec, options));
     element.setAttribute("role", "img"); // Vega has put its own
+    element.querySelector("svg").ariaHidden = "true"; // the label says it in one sentence; marks would be noise
     element.dataset.drawn = dark.matches ? "dark" : "light";
   }
 
@@ -117,6 +118,11 @@
       for (const { view } of views.values()) view.signal("picked", chosen.picked).runAsync();
     });
   }
+  // Headings that are jumped to must not end under the bar that stays in sight.
+  const bar = document.querySelector(".choices");
+  const stays = () => bar && getComputedStyle(bar).position === "sticky";
+  const keepClear = () => { document.documentElement.style.scrollPaddingTop = stays() ? `${bar.offsetHeight + 16}px` : ""; };
+  if (bar) new ResizeObserver(keepClear).observe(bar);
   for (const link of document.querySelectorAll("a.save")) link.addEventListener("click", save);
   dark.addEventListener("change", drawAll);
   drawAll();

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Literal
 
+import numpy as np
+
 from tuneworth.report.value import Report
-from tuneworth.results.cells import Cell, Group, collapsed_seeds, with_failures
+from tuneworth.results.cells import Cell, Group, answers_in, collapsed_seeds, with_failures
 from tuneworth.stats import (
     FEWEST_FOR_SPREADS,
+    Answers,
     Interval,
     shared_seeds,
     spread_interval,
@@ -39,6 +43,9 @@ class Stable:
     collapsed: tuple[int, Interval] | None
     worst: float
     of: int
+    disagree: float | None
+    """The share of test examples that two of its seeds answer unlike, over all pairs of them; None where no classes are
+    answered, or not every answer was kept."""
     ratio: Interval | None
     ruling: Ruling | None
 
@@ -48,7 +55,19 @@ def stability(report: Report, group: Group) -> tuple[Stable, ...]:
     cells = [with_failures(cell, group.baseline) for cell in group.cells if cell.scores]
     fewest = min((len(cell.scores) for cell in cells), default=0)
     full = next((cell for cell in cells if cell.method == report.reference), None)
-    return tuple(_stable(cell, full, group.baseline, fewest, report.question.confidence) for cell in cells)
+    known = answers_in(group, report.answers)
+    return tuple(
+        _stable(cell, full, group.baseline, fewest, report.question.confidence, disagreement(known.get(cell.method)))
+        for cell in cells
+    )
+
+
+def disagreement(answers: Answers | None) -> float | None:
+    """See `Stable.disagree`."""
+    given = list(answers.predictions.values()) if answers else []
+    if len(given) < 2 or given[0].ndim != 1 or given[0].dtype.kind not in "iu":
+        return None
+    return float(np.mean([np.mean(one != other) for one, other in combinations(given, 2)]))
 
 
 def spread_of(cell: Cell, baseline: float | None, confidence: float) -> tuple[float | None, Interval | None]:
@@ -60,13 +79,15 @@ def spread_of(cell: Cell, baseline: float | None, confidence: float) -> tuple[fl
     return spread, spread_interval(scores, confidence) if varies else None
 
 
-def _stable(cell: Cell, full: Cell | None, baseline: float | None, fewest: int, confidence: float) -> Stable:
+def _stable(
+    cell: Cell, full: Cell | None, baseline: float | None, fewest: int, confidence: float, disagree: float | None
+) -> Stable:
     ratio, ruling = _against(cell, full, confidence) if full and full is not cell else (None, None)
     lost = len(collapsed_seeds(cell, baseline))
     return Stable(
         cell, *spread_of(cell, baseline, confidence),
         None if baseline is None else (lost, wilson(lost, len(cell.scores), confidence)),
-        worst_of(list(cell.scores.values()), fewest), fewest, ratio, ruling,
+        worst_of(list(cell.scores.values()), fewest), fewest, disagree, ratio, ruling,
     )  # fmt: skip
 
 

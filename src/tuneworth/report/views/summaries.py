@@ -63,12 +63,18 @@ def summaries(report: Report) -> tuple[Summary, ...]:
             cost: _fronts(cost, group, {c.method: rows[key_of(group, c.method)] for c in cells}) for cost in COSTS
         }
         for cell in cells:
-            interval = mean_interval(list(compared(cell, group.baseline).values()), confidence)
+            interval = _interval(list(compared(cell, group.baseline).values()), confidence)
             own = {cost: by_method[cell.method] for cost, by_method in fronts.items() if cell.method in by_method}
             times = [r["train_seconds"] for r in rows[key_of(group, cell.method)] if r["train_seconds"] is not None]
             span = (min(times, default=None), max(times, default=None))
             found.append(Summary(group, cell, interval, *spread_of(cell, group.baseline, confidence), own, span))
     return tuple(found)
+
+
+def _interval(scores: list[float], confidence: float) -> Interval | None:
+    """No score is above 100, and neither is an interval. Where all seeds agree there is none: it would claim to know for sure."""
+    low, high = mean_interval(scores, confidence) or (0.0, 0.0)
+    return (low, min(high, 100.0)) if low < high else None
 
 
 def _fronts(cost: str, group: Group, rows: Mapping[str, Sequence[Row]]) -> dict[str, Front]:
