@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tuneworth.errors import SpecError
-from tuneworth.methods import get_method
+from tuneworth.methods import get_method, recipe_for
 from tuneworth.plan import check, expand, sweep
 from tuneworth.spec import Budget, Recipe, StudySpec, TrialSpec
 
@@ -189,3 +191,16 @@ def test_a_study_beyond_all_bounds_is_refused_by_its_product_before_it_is_planne
         with pytest.raises(SpecError, match=said):
             refuse(study(**changes))
     assert len(plan(study(seeds=2000, methods=["full", "head"]))) == 4000
+
+
+@pytest.mark.parametrize(("config", "rate"), [
+    ({"hidden_size": 384}, 1.5e-4), ({"hidden_size": 32}, 1.5e-4), ({"hidden_size": 768}, 7.5e-5), ({"d_model": 512}, 1.1e-4),
+    ({"text_config": {"hidden_size": 3072}}, 1.9e-5), ({}, 1.5e-4),
+])  # fmt: skip
+def test_a_default_rate_falls_with_the_model_s_width(config: dict[str, Any], rate: float, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    assert recipe_for(get_method("full"), str(tmp_path)).learning_rate == rate
+    assert recipe_for(get_method("full"), None) == get_method("full").recipe
+    spec = study(recipe={"full": {"learning_rate": 3e-5}})
+    trial = expand(spec, {"a": "model a"}, {"x": "task x"}, sources={"a": str(tmp_path)})[0]
+    assert trial.recipe.learning_rate == 3e-5, "what the user says is as he says it"

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from tuneworth.errors import SpecError, did_you_mean
-from tuneworth.methods import get_method, method_options, settled
+from tuneworth.methods import get_method, method_options, recipe_for, settled
 from tuneworth.spec import MAX_TRIALS, SHORTEST, MethodVariant, Recipe, StreamTrial, StudySpec, TrialSpec
 
 
@@ -127,7 +127,7 @@ def _tuning(name: str, spec: StudySpec, source: str | None = None) -> tuple[str,
     variant = spec.method.get(name, MethodVariant(kind=name))
     method = get_method(variant.kind)
     options = settled(method, method_options(method, dict(variant.options)), source).said()
-    recipes = sweep(method.recipe, spec.recipe.get(name, {}), name)
+    recipes = sweep(recipe_for(method, source), spec.recipe.get(name, {}), name)
     return variant.kind, options, recipes if spec.stream is None else [_stream_recipe(recipes, name, spec)]
 
 

@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tuneworth.errors import SpecError, did_you_mean
+from tuneworth.models import hidden_size
 from tuneworth.spec import Recipe
 
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
 
-__all__ = ["Method", "Options", "all_methods", "get_method", "method_options", "note_of", "settled"]
+__all__ = ["Method", "Options", "all_methods", "get_method", "method_options", "note_of", "recipe_for", "settled"]
 
 
 class Options(BaseModel):
@@ -120,6 +121,23 @@ def settled(method: Method, options: Options, source: str | None) -> Options:
     settle = getattr(method, "settle", None)
     found: Options = settle(options, source) if settle else options
     return found
+
+
+PILOTED = 384
+"""The hidden size of the encoder on which default learning rates were chosen (docs/log.md)."""
+
+
+def recipe_for(method: Method, source: str | None) -> Recipe:
+    """The method's default recipe for the model in the directory `source`; None: no model is at hand.
+
+    A wider model takes smaller steps: Adam moves each of a row's weights as far, so that an output moves with their number, and
+    the rate must fall with the width (Yang et al. 2022, arXiv 2203.03466, table 3). A narrower one keeps the rate.
+    """
+    width = hidden_size(source) if source else None
+    if not width or width <= PILOTED:
+        return method.recipe
+    rate = float(f"{method.recipe.learning_rate * PILOTED / width:.2g}")
+    return method.recipe.model_copy(update={"learning_rate": rate})
 
 
 def note_of(kind: str, options: Mapping[str, Any]) -> str | None:

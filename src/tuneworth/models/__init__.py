@@ -9,9 +9,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from tuneworth.errors import ModelError, did_you_mean
-from tuneworth.models._files import check, fingerprint, has_biases, sha256
+from tuneworth.models._files import check, fingerprint, has_biases, hidden_size, sha256
 
-__all__ = ["Alias", "ModelRef", "has_biases", "list_models", "resolve"]
+__all__ = ["Alias", "ModelRef", "has_biases", "hidden_size", "list_models", "resolve"]
 
 
 @dataclass(frozen=True)

@@ -57,6 +57,16 @@ def weights(directory: Path) -> list[Path]:
     return []
 
 
+def hidden_size(source: str) -> int | None:
+    """How wide the model in the directory `source` is; None where its config.json does not say so in a known word."""
+    config = read_json(Path(source), "config.json") or {}
+    for part in (config, config.get("text_config") or {}):
+        for name in ("hidden_size", "dim", "n_embd", "d_model"):
+            if isinstance(size := part.get(name), int):
+                return size
+    return None
+
+
 def has_biases(source: str) -> bool:
     """Whether any layer of the model in the directory `source` has a bias: layers are what numbers in the names tell apart,
     so that the bias of a head, which a checkpoint may hold, does not count."""
