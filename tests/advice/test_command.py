@@ -102,7 +102,7 @@ def test_answers_exist_for_poor_studies() -> None:
     said = tuneworth("advise", "first")
     assert said.code == 0
     assert "no trial has a result yet" in said.out
-    assert "surer: tuneworth run first" in said.out
+    assert "stronger evidence: tuneworth run first" in said.out
 
 
 def test_limits_that_no_method_meets() -> None:
