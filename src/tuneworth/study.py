@@ -217,7 +217,7 @@ class Study:
         chosen = found[0].recommendation
         if chosen is None:
             raise SpecError(f"{self.spec.name!r} recommends no method yet",
-                            "make its advice surer (tuneworth advise says how), or give the directory of a delta, as in its "
+                            "strengthen its evidence (tuneworth advise says how), or give the directory of a delta, as in its "
                             "results")  # fmt: skip
         if chosen.delta_path is None:
             raise SpecError(f"{self.spec.name!r} recommends {chosen.method!r}, of which no delta was kept",

@@ -215,7 +215,7 @@ def test_after_compare_the_next_command_is_a_compare_too(
     name = more[1] if more else reviews.stem
     assert tuneworth(*asked, *tuneless, "--budget", "1steps").code == 0
     said = tuneworth("advise", name, "--store", "other.db").out
-    command = " ".join(said.split("surer:")[1].split())
+    command = " ".join(said.split("for stronger evidence:")[1].split())
     assert command.startswith("tuneworth compare --train "), said
     assert command.endswith("--budget 2steps --store other.db")
     again = tuneworth(*shlex.split(command.replace("2steps", "1steps,2steps"))[1:], "--dry-run")

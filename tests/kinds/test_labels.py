@@ -169,7 +169,7 @@ def test_values_that_parquet_types(tmp_path: Path, labels: list[Any], names: tup
     assert load(tmp_path / "t.parquet", labels * 6)[1].label_names == names
 
 
-@pytest.mark.parametrize("label", [b"a", ["a"], {"a": 1}])
+@pytest.mark.parametrize("label", [b"a", {"a": 1}])
 def test_labels_that_are_no_one_value_are_refused(tmp_path: Path, label: Any) -> None:
     with pytest.raises(
         DataError, match=f"row 1: the label 'label' is .*, which is a {type(label).__name__}\ngive each row one"

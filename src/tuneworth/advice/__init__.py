@@ -1,4 +1,4 @@
-"""Advice: which method to use under the user's limits, how sure that is, and what would make it surer. Pure."""
+"""Advice: which method to use under the user's limits, how sure that is, and what would strengthen the evidence. Pure."""
 
 from tuneworth.advice.advise import advise, advise_each
 from tuneworth.advice.claims import Judged, JudgedCell, judge_claims

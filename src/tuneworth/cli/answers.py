@@ -150,7 +150,7 @@ def advise(
     json: Annotated[bool, typer.Option("--json", help="An object; a list where there are several models or tasks.")] = False,
     store: Store = None,
 ) -> None:  # fmt: skip
-    """Which method to use within your limits, how sure that is, and what would make it surer."""
+    """Which method to use within your limits, how sure that is, and what would strengthen the evidence."""
 
     from tuneworth.study import Study
 
