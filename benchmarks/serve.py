@@ -53,7 +53,8 @@ def train(options: argparse.Namespace, into: Path) -> None:
     tasks = [TASK] if options.quick else [TASK, "demo/similarity"]
     study = Study(
         StudySpec.parse({
-            "name": "serve", "models": [options.model], "methods": list(all_methods()), "tasks": tasks, "seeds": 1,
+            "name": "serve", "models": [options.model], "tasks": tasks, "seeds": 1,
+            "methods": [name for name in all_methods() if not name.startswith("peft/")],
             "budgets": [f"{options.steps}steps"], "evaluations": 1, "precision": "fp32",
         }),
         str(into / "store.db"),

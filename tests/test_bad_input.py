@@ -85,7 +85,7 @@ def test_without_a_change_it_would_run() -> None:
         (["--text", "txt"], ["no column 'txt'", "did you mean 'text'"]),
         (["--label", "lable"], ["no column 'lable'", "did you mean 'label'"]),
         (["--text-pair", "othr"], ["no column 'othr'", "did you mean 'other'"]),
-        (["--kind", "regresion"], ["'regresion'", "'classification' or 'regression'"]),
+        (["--kind", "regresion"], ["unknown kind of task 'regresion'", "did you mean 'regression'"]),
         (["--metric", "acuracy"], ["unknown metric 'acuracy'", "did you mean 'accuracy'"]),
         (["--fractions", "0"], ["fraction 0 is outside (0, 1]"]),
         (["--fractions", "0.5,1.5"], ["fraction 1.5 is outside (0, 1]"]),
@@ -124,7 +124,7 @@ def test_an_option(changes: list[str], words: list[str]) -> None:
     [
         (["comparr"], ["No such command 'comparr'", "compare"]),
         (["compare", "--txt", "text"], ["No such option: --txt", "--text"]),
-        (["compare", "--train", "train.csv"], ["Missing option", "--text"]),
+        (["compare", "--text", "text"], ["Missing option", "--train"]),
         (["compare", "--seeds", "few"], ["--seeds", "integer"]),
         (["results", "x", "--format", "yaml"], ["--format", "'json'"]),
         (["run"], ["no study file and no preset", "STUDY.toml"]),

@@ -115,7 +115,7 @@ def results(study: str, store: str | Path) -> list[dict[str, Any]]:
 
 def test_compare_trains_shows_a_table_and_says_what_comes_next(ran: Ran) -> None:
     assert ran.said.code == 0, ran.said
-    for word in ("reviews", "head", "bitfit", "4steps", "baseline 50.0"):
+    for word in ("reviews", "head", "bitfit", "4 steps", "baseline 50.0"):
         assert word in ran.said.out
     assert f"next: tuneworth report reviews -o report.html --store '{ran.store}'" in ran.said.out
     assert "4/4 trials" in ran.said.err
@@ -132,7 +132,7 @@ def test_results_as_json_hold_what_is_promised(ran: Ran) -> None:
     rows = results("reviews", ran.store)
     assert [(row["seed"], row["method"]) for row in rows] == [(0, "head"), (0, "bitfit"), (1, "head"), (1, "bitfit")]
     extras = ["validation_score", "train_flops", "micro_batch", "notes", "options", "selected"]
-    extras += ["data", "stream", "chunks", "stages", "host", "validation_loss", "tuning"]
+    extras += ["data", "stream", "chunks", "stages", "host", "validation_loss", "tuning", "surest_errors"]
     for row in rows:
         assert list(row) == [*PROMISED, *extras]
         assert (row["study"], row["task"], row["state"], row["metric"]) == ("reviews", "reviews", "done", "accuracy")
@@ -140,7 +140,15 @@ def test_results_as_json_hold_what_is_promised(ran: Ran) -> None:
         assert 0 <= row["score"] <= 100
         assert row["score"] == row["metrics"]["accuracy"]
         assert row["baseline_score"] == 50.0
-        assert list(row["curve"][-1]) == ["step", "seconds", "examples", "loss", "score", "validation_loss"]
+        assert list(row["curve"][-1]) == [
+            "step",
+            "seconds",
+            "examples",
+            "loss",
+            "score",
+            "validation_loss",
+            "one_answer",
+        ]
         assert {"torch", "python", "device", "precision"} <= set(row["environment"])
     kept = [Path(row["delta_path"]) for row in rows if row["delta_path"]]
     assert len(kept) == 2  # the best of each cell
@@ -163,7 +171,10 @@ def test_report_is_one_file(ran: Ran, tmp_path: Path) -> None:
     assert (said.code, said.out.strip()) == (0, f"report: {target}\n\nnext: open it in a browser")
     page = target.read_text()
     assert "bitfit" in page
-    assert not re.search(r"""(src|href)=["']?https?://""", page.split("<body")[1].split("<script")[0])
+    body = page.split("<body")[1].split("<script")[0]
+    assert not re.search(r"""src=["']?https?://|<(link|iframe|img|object)[^>]*https?://""", body), (
+        "links may lead out, no more"
+    )
     said = tuneworth("report", "reviews", "-o", "no/report.html", "--store", ran.store)
     assert said.code == 2
     assert f"there is no directory {str(target.parent / 'no')!r}" in said.err

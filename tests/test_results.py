@@ -21,7 +21,15 @@ def test_every_row_has_the_documented_keys_in_plan_order() -> None:
     assert [row["key"] for row in table] == [record.trial.key for record in study.trials]
     assert table[0]["budget"] == "3epochs"
     assert table[0]["recipe"]["learning_rate"] == 1e-3
-    assert set(table[0]["curve"][0]) == {"step", "seconds", "examples", "loss", "score", "validation_loss"}
+    assert set(table[0]["curve"][0]) == {
+        "step",
+        "seconds",
+        "examples",
+        "loss",
+        "score",
+        "validation_loss",
+        "one_answer",
+    }
 
 
 def test_a_real_store_gives_the_same_rows() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from conftest import silent
-from families import make_model_dir
+from families import UNNAMED, make_model_dir
 from killable import ended, kill_at_random, start
 from tuneworth.errors import ModelError
 from tuneworth.machine.workers import is_dead, owner_name
@@ -208,12 +208,14 @@ def test_rows_are_plain_json(make_study: Make) -> None:
 def test_a_method_that_the_model_has_no_place_for_is_refused_before_any_training(
     make_study: Make, tmp_path: Path
 ) -> None:
-    study = make_study(models=[str(make_model_dir("llama", tmp_path / "llama"))], methods=["head", "houlsby"])
+    study = make_study(models=[str(make_model_dir(UNNAMED, tmp_path / UNNAMED))], methods=["head", "houlsby"])
     with pytest.raises(ModelError, match="houlsby"):
         run_here(study)
     assert not Path(study.store_url).exists()
     biased = make_study(
-        models=[str(tmp_path / "llama")], methods=["head", "bitfit"], method={"bitfit": {"add_missing": True}}
+        models=[str(make_model_dir("llama", tmp_path / "llama"))],
+        methods=["head", "bitfit"],
+        method={"bitfit": {"add_missing": True}},
     )
     run_here(biased)
     assert {r.state for r in biased.store.records("reviews")} == {"done"}

@@ -64,7 +64,8 @@ def test_a_clearly_beaten_method_ends_the_study_early(clear: Study) -> None:
 
 
 def test_methods_that_stay_close_get_seeds_up_to_the_last_look(make_study: Make) -> None:
-    study = make_study(budgets=["1steps"], seeds=14, evaluations=1, deltas="none")
+    rates = {"head": {"learning_rate": 5e-3}, "bitfit": {"learning_rate": 4e-3}}
+    study = make_study(budgets=["4steps"], seeds=14, evaluations=1, deltas="none", recipe=rates)
     run_here(study, until_decided=Question(margin=1e-3))
     counts = {row["method"]: 0 for row in study.rows()}
     for row in study.rows():

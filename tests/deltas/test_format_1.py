@@ -37,7 +37,8 @@ def test_a_delta_of_format_1_answers_as_it_did(
     info = read_info(delta)
     as_it_was(name, delta)
     assert json.loads((delta / "delta.json").read_text())["format"] == 1
-    assert read_info(delta) == info
+    kept = {"options": info.options, "recipe": info.recipe}  # whose defaults have changed since
+    assert read_info(delta).model_copy(update=kept) == info
     assert info.codec.model_dump() == codec
     assert Predictor(delta, device="cpu").predict(["a cat sat"]) == before
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from families import make_model_dir
+from families import UNNAMED, make_model_dir
 from tuneworth.methods import get_method, method_options
 from tuneworth.methods.apply import tune
 from tuneworth.models.load import Loaded, load
@@ -53,7 +53,11 @@ def test_every_linear_layer_of_the_base_model_and_none_of_the_head(tmp_path: Pat
 
 
 def test_families_with_unknown_projections_get_every_linear_layer(tmp_path: Path) -> None:
-    assert len(targets(tuned("modernbert", tmp_path)[1])) == 2 * 4
+    assert len(targets(tuned(UNNAMED, tmp_path)[1])) == 2 * 2  # xlnet's attention has none that is a module
+
+
+def test_a_fused_projection_is_one_target(tmp_path: Path) -> None:
+    assert len(targets(tuned("modernbert", tmp_path)[1])) == 2
 
 
 def test_it_keeps_the_models_class(tmp_path: Path) -> None:
