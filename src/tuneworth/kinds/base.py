@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from tuneworth.errors import SpecError
 from tuneworth.kinds.metric import Array, Meaning, Metric
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from tuneworth.spec import FileTask
     from tuneworth.tasks.tables import Table
 
-__all__ = ["Answer", "Codec", "Errors", "Kind", "Read", "Words"]
+__all__ = ["Answer", "Codec", "Errors", "Kind", "NamedOutputs", "Read", "Words"]
 
 Answer = dict[str, Any]
 """What `Predictor` and the server say of one text: `label`, `score` and `probabilities`, which a kind fills as it needs."""
@@ -133,6 +134,20 @@ class Codec(Frozen):
         """What `tuneworth predict` writes beside each row; None: the row has no text. `probabilities`: a column a class as
         well. `in_words`: the text was given as a list of words. Raises DataError where there are no probabilities."""
         raise NotImplementedError
+
+
+class NamedOutputs(Codec):
+    """Of a head with an output a name: of a class, a label, a tag."""
+
+    labels: Annotated[tuple[str, ...], Field(min_length=1)]
+
+    @property
+    def outputs(self) -> int:
+        return len(self.labels)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self.labels
 
 
 class Kind:

@@ -9,15 +9,14 @@ import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
 from tuneworth import words
 from tuneworth.errors import DataError, SpecError, did_you_mean
-from tuneworth.kinds.base import Answer, Codec, Errors, Kind, Read, Words
+from tuneworth.kinds.base import Answer, Errors, Kind, NamedOutputs, Read, Words
 from tuneworth.kinds.metric import F1_HEADER, Array, Meaning, Metric, Scores, by_name, f1_of, f1_row, mean_of
 from tuneworth.kinds.numerals import found_numbers, is_numeral
 from tuneworth.kinds.strata import ByClass
@@ -40,18 +39,8 @@ _UNSEEN = re.compile("[\u00ad\u200b\u2060\ufeff]")
 # --- what a task's answers are
 
 
-class Classes(Codec):
+class Classes(NamedOutputs):
     """Outputs are the classes' logits, in the order of their names."""
-
-    labels: Annotated[tuple[str, ...], Field(min_length=1)]
-
-    @property
-    def outputs(self) -> int:
-        return len(self.labels)
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return self.labels
 
     @property
     def chance(self) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from pydantic import Field
 
 from tuneworth import words as said
 from tuneworth.errors import DataError
-from tuneworth.kinds.base import Answer, Codec, Errors, Kind, Read, Words
+from tuneworth.kinds.base import Answer, Errors, Kind, NamedOutputs, Read, Words
 from tuneworth.kinds.classification import by_value, merge, odd_names, spelling
 from tuneworth.kinds.metric import F1_HEADER, Array, Meaning, Metric, Scores, by_name, f1_of, f1_row, mean_of
 from tuneworth.kinds.strata import ByLabels
@@ -34,27 +34,18 @@ THRESHOLDS = np.arange(1, 20) / 20
 # --- what a task's answers are
 
 
-class LabelSets(Codec):
+class LabelSets(NamedOutputs):
     """Outputs are the labels' logits, each a question of its own. A label is given from a probability of `threshold` on.
 
     Predictions are whole numbers, (n, labels): more than 0 where the label is given, and larger where it is likelier. So they
     say both sets and rankings, in a byte a label.
     """
 
-    labels: Annotated[tuple[str, ...], Field(min_length=1)]
     threshold: float = Field(default=0.5, gt=0, lt=1)
     tuned: bool = False
     """The threshold is the one that scores best on the validation split."""
     separator: str | None = None
     """Between the labels of a text, where the training file had it; else they are lists."""
-
-    @property
-    def outputs(self) -> int:
-        return len(self.labels)
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return self.labels
 
     @property
     def chance(self) -> float:

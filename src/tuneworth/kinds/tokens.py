@@ -6,14 +6,13 @@ import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
 from tuneworth.errors import DataError, SpecError
-from tuneworth.kinds.base import Answer, Codec, Errors, Kind, Read, Words
+from tuneworth.kinds.base import Answer, Errors, Kind, NamedOutputs, Read, Words
 from tuneworth.kinds.metric import F1_HEADER, Array, Meaning, Metric, Scores, by_name, f1_of, f1_row
 from tuneworth.kinds.strata import ByBins, Indices
 from tuneworth.kinds.tags import BLANK, OUTSIDE, Entities, Scheme, entities, names_of, scheme_of, types_of
@@ -41,19 +40,10 @@ def words_in(text: str) -> NDArray[np.int64]:
 # --- what a task's answers are
 
 
-class Tags(Codec):
+class Tags(NamedOutputs):
     """Outputs are the tags' logits at the first piece of each word; -inf where none of the word's pieces was read."""
 
-    labels: Annotated[tuple[str, ...], Field(min_length=1)]
     scheme: Scheme
-
-    @property
-    def outputs(self) -> int:
-        return len(self.labels)
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return self.labels
 
     @property
     def chance(self) -> float:
