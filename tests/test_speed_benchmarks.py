@@ -346,3 +346,21 @@ def test_workers_are_compared_on_whole_studies(model: str, capfd: pytest.Capture
     assert ratios[2] > 0
     printed = capfd.readouterr().out.splitlines()
     assert json.loads(printed[-1])["machine"]["device"].startswith("cpu")
+
+
+def test_steps_in_int8_are_set_beside_those_in_bf16(model: str, capsys: pytest.CaptureFixture[str]) -> None:
+    import torch
+
+    from tuneworth.train.device import why_no_int8
+
+    if reason := why_no_int8(torch.device("cpu")):
+        pytest.skip(f"NO INT8 on this machine: {reason}")
+    threads = torch.get_num_threads()
+    try:
+        load("int8").main(["--model", model, "--methods", "bitfit", "--steps", "2", "--length", "8"])
+    finally:
+        torch.set_num_threads(threads)
+    row = [cell.strip() for cell in capsys.readouterr().out.splitlines()[-1].split("|")[1:-1]]
+    assert row[0] == "bitfit"
+    assert float(row[3]) > 0
+    assert 0 < float(row[4]) < 0.5, "rounding changes the logits, and no more than that"
