@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 
 import torch
+from torch import nn
 
 from tuneworth.methods import get_method
 from tuneworth.models import resolve
@@ -23,6 +24,8 @@ from tuneworth.spec import Precision, Recipe
 from tuneworth.tasks import get_task
 from tuneworth.train import device as devices
 from tuneworth.train.fast import kernels, lay_out
+from tuneworth.train.fast.int8 import Int8Linear
+from tuneworth.train.fast.linear import PackedLinear
 from tuneworth.train.optim import make_optimizer
 from tuneworth.tuned import tuned_model
 
@@ -45,6 +48,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--model", default="minilm")
     parser.add_argument("--methods", nargs="+", default=["bitfit", "houlsby", "lora"])
     parser.add_argument("--steps", type=int, default=16)
+    parser.add_argument("--products", action="store_true", help="single products instead, quantising rows included")
     parser.add_argument("--length", type=int, default=54, help="tokens; 54 is what a batch of MRPC has")
     return parser.parse_args(argv)
 
@@ -75,11 +79,32 @@ def stepper(
     return step, before, kernels(model)
 
 
+def products() -> None:
+    """TOP/s by processor seconds, the median of 15, of int8 and packed bf16 in turn."""
+    print("| rows x inputs x outputs | int8 | bf16 |\n|---|---|---|")
+    for rows, inputs, outputs in ((1750, 384, 1536), (1750, 1536, 384), (1750, 384, 384), (1750, 768, 3072)):
+        layers = [nn.Linear(inputs, outputs).requires_grad_(False) for _ in SIDES]
+        layers[0].__class__, layers[1].__class__ = Int8Linear, PackedLinear
+        layers[1].packed_for = torch.bfloat16  # type: ignore[assignment]
+        x, times = torch.randn(rows, inputs).bfloat16(), [[], []]  # type: torch.Tensor, list[list[float]]
+        with torch.inference_mode(), devices.autocast(CPU, "bf16"):
+            for _ in range(16):
+                for layer, spent in zip(layers, times, strict=True):
+                    start = time.process_time()
+                    layer(x)
+                    spent.append(time.process_time() - start)
+        rates = [2 * rows * inputs * outputs / statistics.median(spent[1:]) / 1e12 for spent in times]
+        print(f"| {rows} x {inputs} x {outputs} | {rates[0]:.3f} | {rates[1]:.3f} |", flush=True)
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     options = parse(argv)
     if reason := devices.why_no_int8(CPU):
         raise SystemExit(f"no int8 on this machine: {reason}")
     torch.set_num_threads(1)
+    if options.products:
+        products()
+        return
     ref = resolve(options.model)
     print("| method | bf16, s a step | int8 | ratio | changed | parts |\n|---|---|---|---|---|---|")
     for method in options.methods:
